@@ -1,0 +1,28 @@
+import type { Capability } from "./capability.ts";
+import type { Level } from "./level.ts";
+
+/** What an identity stands for; decides its default capabilities. */
+export const IDENTITY_KINDS = ["human", "daemon", "service", "ai", "extension"] as const;
+
+export type IdentityKind = (typeof IDENTITY_KINDS)[number];
+
+/** The public half of an identity as enrolled and signed by the installation's root key. */
+export type Identity = {
+  /** UUID, 36 characters. */
+  readonly id: string;
+  readonly name: string;
+  readonly kind: IdentityKind;
+  readonly clearance: Level;
+  readonly capabilities: readonly Capability[];
+  /** X25519 public key for Noise, 32 bytes. */
+  readonly noiseKey: Uint8Array;
+  /** X25519 public key for sealing at rest, 32 bytes. */
+  readonly sealingKey: Uint8Array;
+  /** Ed25519 public key, 32 bytes. */
+  readonly signingKey: Uint8Array;
+};
+
+/** Names of the identities that own message kinds. `bus` is the router itself. */
+export const BUS_HOST = "daemon-profile";
+export const VAULT_OWNER = "daemon-secrets";
+export const OPERATOR = "operator";

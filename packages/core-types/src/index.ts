@@ -1,0 +1,79 @@
+export { CAPABILITIES, DEFAULT_CAPABILITIES, hasCapability, type Capability } from "./capability.ts";
+export { decode, encode, Reader, utf8Length, Writer } from "./codec.ts";
+export {
+  Denial,
+  DENIALS,
+  EXIT_CODES,
+  Fault,
+  isDenialCode,
+  Violation,
+  type DenialCode,
+  type ExitClass,
+} from "./errors.ts";
+export {
+  encodeSender,
+  ENVELOPE_TYPES,
+  MAX_HEADER_BYTES,
+  readClientHeader,
+  readRoutedHeader,
+  writeHeader,
+  type ClientHeader,
+  type EnvelopeType,
+  type RoutedHeader,
+  type Sender,
+} from "./envelope.ts";
+export {
+  BUS_HOST,
+  IDENTITY_KINDS,
+  OPERATOR,
+  VAULT_OWNER,
+  type Identity,
+  type IdentityKind,
+} from "./identity.ts";
+export {
+  fromHex,
+  ID_BYTES,
+  stampUuidV7,
+  toHex,
+  uuidText,
+  uuidTimeMs,
+  type CallId,
+} from "./ids.ts";
+export { dominates, levelRank, LEVELS, type Level } from "./level.ts";
+export * as limits from "./limits.ts";
+export {
+  auditRecordSchema,
+  checkpointSchema,
+  denialSchema,
+  messageByTag,
+  MESSAGES,
+  TOPIC_TAG,
+  type AuditRecord,
+  type Checkpoint,
+  type EventName,
+  type MessageName,
+  type MessageRow,
+  type Params,
+  type RequestName,
+  type RequestsOf,
+  type Result,
+} from "./messages.ts";
+export { isIdentityName, isProfileName, isSecretName, isTopicName } from "./names.ts";
+export type { Clock, Log, Random } from "./ports.ts";
+export {
+  bool,
+  bytes,
+  describe,
+  list,
+  nothing,
+  nullable,
+  oneOf,
+  redact,
+  secret,
+  struct,
+  text,
+  uint,
+  type Infer,
+  type Node,
+  type Schema,
+} from "./schema.ts";

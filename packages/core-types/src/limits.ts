@@ -1,0 +1,69 @@
+// Every bound of the protocol and of this implementation, with its unit and source.
+
+/** Version of docs/PROTOCOL.md, in the hello and in every envelope. */
+export const PROTOCOL_VERSION = 1;
+
+/** Bytes of one Noise message on the wire. Noise §3. */
+export const MAX_NOISE_BYTES = 65_535;
+/** Bytes of an authentication tag of ChaCha20-Poly1305. RFC 8439 §2.8. */
+export const TAG_BYTES = 16;
+/** Plaintext bytes of one frame. */
+export const MAX_FRAME_PLAINTEXT = MAX_NOISE_BYTES - TAG_BYTES;
+/** Bytes of one handshake message, both directions. */
+export const MAX_HANDSHAKE_BYTES = 512;
+
+/** Bytes of one envelope from or to a registered identity. */
+export const MAX_ENVELOPE_BYTES = 16 * 1024 * 1024;
+/** Bytes of one envelope from an unregistered connection. */
+export const MAX_OPEN_ENVELOPE_BYTES = 64 * 1024;
+
+/** Milliseconds from accept to the end of the handshake. */
+export const HANDSHAKE_TIMEOUT_MS = 5_000;
+/** Connections that have not finished their handshake, per bus. */
+export const MAX_HALF_OPEN = 64;
+/** Authenticated connections, per bus. */
+export const MAX_CONNECTIONS = 4_096;
+/** Unregistered connections, per bus. */
+export const MAX_OPEN_CONNECTIONS = 256;
+/** Noise messages after which a direction is rekeyed. */
+export const REKEY_AFTER_MESSAGES = 65_536;
+
+/** Calls that wait for a reply, per connection and direction. */
+export const MAX_OUTSTANDING_CALLS = 1_024;
+/** Topics one connection may subscribe to. */
+export const MAX_SUBSCRIPTIONS = 256;
+/** Bytes that may wait for one connection; the largest envelope always fits an empty queue. */
+export const MAX_QUEUE_BYTES = 4 * 1024 * 1024;
+/** Milliseconds without progress after which a connection with a full queue is closed. */
+export const STALL_TIMEOUT_MS = 5_000;
+/** Bytes read from one connection before the others get their turn. */
+export const READ_TURN_BYTES = 65_536;
+
+/** Milliseconds a call may wait if its kind does not say otherwise. */
+export const DEFAULT_DEADLINE_MS = 10_000;
+/** Milliseconds a sealed call stays acceptable to its owner, either side of now. */
+export const SEALED_WINDOW_MS = 30_000;
+/** Sealed call ids an owner remembers; beyond it new calls are refused as busy. */
+export const MAX_SEEN_CALLS = 65_536;
+/** End-to-end sessions that an owner keeps; the oldest is dropped. */
+export const MAX_SEALED_SESSIONS = 1_024;
+
+/** Characters. */
+export const MAX_PROFILE_NAME = 64;
+export const MAX_IDENTITY_NAME = 64;
+export const MAX_SECRET_NAME = 256;
+export const MAX_TOPIC_NAME = 256;
+/** UTF-8 bytes of a free text field (notes, reasons). */
+export const MAX_TEXT_BYTES = 1_024;
+/** Bytes of a password. */
+export const MAX_PASSWORD_BYTES = 4_096;
+/** Bytes of a secret's value. */
+export const MAX_SECRET_BYTES = 1024 * 1024;
+/** Versions of a secret that are kept. */
+export const KEPT_VERSIONS = 10;
+/** Items of a list on the wire. */
+export const MAX_LIST_ITEMS = 65_536;
+/** Bytes of all values that one fetch returns. */
+export const MAX_FETCH_BYTES = 15 * 1024 * 1024;
+/** Profiles of one installation. */
+export const MAX_PROFILES = 256;

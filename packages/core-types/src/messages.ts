@@ -1,0 +1,295 @@
+import type { Capability } from "./capability.ts";
+import { BUS_HOST, VAULT_OWNER } from "./identity.ts";
+import type { Level } from "./level.ts";
+import {
+  DEFAULT_DEADLINE_MS,
+  MAX_FETCH_BYTES,
+  MAX_LIST_ITEMS,
+  MAX_PASSWORD_BYTES,
+  MAX_PROFILES,
+  MAX_PROFILE_NAME,
+  MAX_SECRET_BYTES,
+  MAX_SECRET_NAME,
+  MAX_TEXT_BYTES,
+  MAX_TOPIC_NAME,
+} from "./limits.ts";
+import {
+  bool,
+  bytes,
+  list,
+  nothing,
+  nullable,
+  oneOf,
+  secret,
+  struct,
+  text,
+  uint,
+  type Infer,
+
+  type Schema,
+} from "./schema.ts";
+
+// The one table of message kinds. Types, handlers, routing, redaction, generators and the table
+// of docs/PROTOCOL.md derive from it. Tags are never reused.
+
+const profile = text(MAX_PROFILE_NAME, "profile-name");
+const name = text(MAX_SECRET_NAME, "secret-name");
+const password = secret(bytes(MAX_PASSWORD_BYTES, 1));
+const value = secret(bytes(MAX_SECRET_BYTES));
+
+/** State of one profile as daemon-profile keeps it. */
+const profileState = struct({ name: profile, active: bool, default: bool });
+
+/** A signed statement of how far the audit log reached. docs/AUDIT.md, Checkpoints. */
+export const checkpointSchema = struct({
+  sequence: uint,
+  hash: bytes(32, 32),
+  timeMs: uint,
+  signature: bytes(64, 64),
+});
+export type Checkpoint = Infer<typeof checkpointSchema>;
+
+/** What a daemon asks daemon-profile to record. docs/AUDIT.md, Entries. */
+export const auditRecordSchema = struct({
+  action: text(64),
+  outcome: text(64),
+  profile: nullable(profile),
+  object: nullable(text(MAX_TEXT_BYTES)),
+  /** Bus session of the caller for whom the daemon acts; 16 bytes. */
+  session: nullable(bytes(16, 16)),
+  /** Name of the identity that the caller's sealed call proved to the daemon. */
+  caller: nullable(text(64, "identity-name")),
+});
+export type AuditRecord = Infer<typeof auditRecordSchema>;
+
+type RequestRow<P, R> = {
+  readonly form: "request";
+  readonly tag: number;
+  readonly level: Level;
+  /** Name of the identity that answers. */
+  readonly owner: string;
+  /** Capability that the owner demands; null: clearance is enough. */
+  readonly needs: Capability | "daemon" | null;
+  /** End-to-end between caller and owner: the bus host relays what it cannot read. */
+  readonly sealed: boolean;
+  /** Whether the owner records every call, only refused ones, or none. */
+  readonly audit: "always" | "refused" | "never";
+  readonly deadlineMs: number;
+  /** Safe to send again when no answer came. */
+  readonly idempotent: boolean;
+  readonly params: Schema<P>;
+  readonly result: Schema<R>;
+};
+
+type EventRow<P> = {
+  readonly form: "event";
+  readonly tag: number;
+  readonly level: Level;
+  /** Name of the only identity that may publish it. */
+  readonly from: string;
+  readonly params: Schema<P>;
+};
+
+function request<P, R>(
+  row: Omit<RequestRow<P, R>, "form" | "deadlineMs"> & { readonly deadlineMs?: number },
+): RequestRow<P, R> {
+  return { form: "request", deadlineMs: DEFAULT_DEADLINE_MS, ...row };
+}
+
+function event<P>(row: Omit<EventRow<P>, "form">): EventRow<P> {
+  return { form: "event", ...row };
+}
+
+export const MESSAGES = {
+  // The bus itself.
+  "bus.subscribe": request({
+    tag: 0x0101, level: "internal", owner: BUS_HOST, needs: null, sealed: false,
+    audit: "refused", idempotent: true,
+    params: struct({ topic: text(MAX_TOPIC_NAME, "topic-name") }), result: nothing,
+  }),
+  "bus.unsubscribe": request({
+    tag: 0x0102, level: "internal", owner: BUS_HOST, needs: null, sealed: false,
+    audit: "refused", idempotent: true,
+    params: struct({ topic: text(MAX_TOPIC_NAME, "topic-name") }), result: nothing,
+  }),
+  "bus.serve": request({
+    tag: 0x0103, level: "internal", owner: BUS_HOST, needs: null, sealed: false,
+    audit: "refused", idempotent: true, params: nothing, result: nothing,
+  }),
+  "bus.missed": event({
+    tag: 0x0104, level: "open", from: BUS_HOST, params: struct({ count: uint }),
+  }),
+  "status.get": request({
+    tag: 0x0110, level: "open", owner: BUS_HOST, needs: null, sealed: false,
+    audit: "never", idempotent: true, params: nothing,
+    result: struct({
+      release: text(32), pid: uint, uptimeMs: uint, secretsConnected: bool,
+      auditWritable: bool, you: nullable(text(64)),
+    }),
+  }),
+
+  // Profiles and audit: daemon-profile.
+  "profile.list": request({
+    tag: 0x0201, level: "internal", owner: BUS_HOST, needs: "profile-list", sealed: false,
+    audit: "refused", idempotent: true, params: nothing,
+    result: struct({ profiles: list(profileState, MAX_PROFILES) }),
+  }),
+  "profile.create": request({
+    tag: 0x0202, level: "internal", owner: BUS_HOST, needs: "admin", sealed: false,
+    audit: "always", idempotent: true, params: struct({ profile }),
+    result: struct({ created: bool }),
+  }),
+  "profile.activate": request({
+    tag: 0x0203, level: "internal", owner: BUS_HOST, needs: "profile-activate", sealed: false,
+    audit: "always", idempotent: true, params: struct({ profile }),
+    result: struct({ changed: bool }),
+  }),
+  "profile.deactivate": request({
+    tag: 0x0204, level: "internal", owner: BUS_HOST, needs: "profile-deactivate", sealed: false,
+    audit: "always", idempotent: true, params: struct({ profile }),
+    result: struct({ changed: bool }),
+  }),
+  "profile.set-default": request({
+    tag: 0x0205, level: "internal", owner: BUS_HOST, needs: "profile-set-default", sealed: false,
+    audit: "always", idempotent: true, params: struct({ profile }),
+    result: struct({ previous: nullable(profile) }),
+  }),
+  "profile.changed": event({
+    tag: 0x0206, level: "internal", from: BUS_HOST,
+    params: struct({ profiles: list(profileState, MAX_PROFILES) }),
+  }),
+  "audit.append": request({
+    tag: 0x0210, level: "internal", owner: BUS_HOST, needs: "daemon", sealed: false,
+    audit: "refused", idempotent: false,
+    params: struct({ records: list(auditRecordSchema, 1024) }),
+    result: struct({ sequence: uint }),
+  }),
+  "audit.checkpoint": request({
+    tag: 0x0211, level: "internal", owner: BUS_HOST, needs: "audit-read", sealed: false,
+    audit: "refused", idempotent: true, params: nothing,
+    result: struct({ checkpoint: checkpointSchema }),
+  }),
+  "audit.checkpointed": event({
+    tag: 0x0212, level: "internal", from: BUS_HOST,
+    params: struct({ checkpoint: checkpointSchema }),
+  }),
+
+  // Vaults and secrets: daemon-secrets.
+  "vault.create": request({
+    tag: 0x0301, level: "secrets-only", owner: VAULT_OWNER, needs: "admin", sealed: true,
+    audit: "always", idempotent: false, deadlineMs: 60_000,
+    params: struct({ profile, password }), result: nothing,
+  }),
+  "vault.unlock": request({
+    tag: 0x0302, level: "secrets-only", owner: VAULT_OWNER, needs: "unlock", sealed: true,
+    audit: "always", idempotent: true, deadlineMs: 60_000,
+    params: struct({ profile, password }), result: struct({ changed: bool }),
+  }),
+  "vault.lock": request({
+    tag: 0x0303, level: "internal", owner: VAULT_OWNER, needs: "lock", sealed: true,
+    audit: "always", idempotent: true,
+    params: struct({ profile: nullable(profile) }),
+    result: struct({ locked: list(profile, MAX_PROFILES) }),
+  }),
+  "vault.status": request({
+    tag: 0x0304, level: "internal", owner: VAULT_OWNER, needs: "status-read", sealed: false,
+    audit: "refused", idempotent: true, params: nothing,
+    result: struct({
+      vaults: list(struct({ profile, locked: bool, throttledMs: uint }), MAX_PROFILES),
+    }),
+  }),
+  "vault.changed": event({
+    tag: 0x0305, level: "internal", from: VAULT_OWNER,
+    params: struct({ profile, state: oneOf(["created", "unlocked", "locked"]) }),
+  }),
+  "vault.anchors": request({
+    tag: 0x0306, level: "internal", owner: VAULT_OWNER, needs: "audit-read", sealed: true,
+    audit: "refused", idempotent: true, params: nothing,
+    result: struct({
+      anchors: list(struct({ profile, checkpoint: checkpointSchema }), MAX_PROFILES),
+    }),
+  }),
+  "vault.anchor": request({
+    tag: 0x0307, level: "internal", owner: VAULT_OWNER, needs: "daemon", sealed: false,
+    audit: "refused", idempotent: true, params: struct({ checkpoint: checkpointSchema }),
+    result: struct({ stored: uint }),
+  }),
+  "secret.set": request({
+    tag: 0x0310, level: "secrets-only", owner: VAULT_OWNER, needs: "secret-write", sealed: true,
+    audit: "always", idempotent: false,
+    params: struct({ profile, name, value }), result: struct({ version: uint }),
+  }),
+  "secret.get": request({
+    tag: 0x0311, level: "secrets-only", owner: VAULT_OWNER, needs: "secret-read", sealed: true,
+    audit: "always", idempotent: true,
+    params: struct({ profile, name }), result: struct({ value, version: uint }),
+  }),
+  "secret.list": request({
+    tag: 0x0312, level: "internal", owner: VAULT_OWNER, needs: "secret-list", sealed: true,
+    audit: "always", idempotent: true, params: struct({ profile }),
+    result: struct({
+      secrets: list(
+        struct({ name, version: uint, updatedMs: uint, pseudonym: text(64) }),
+        MAX_LIST_ITEMS,
+      ),
+    }),
+  }),
+  "secret.delete": request({
+    tag: 0x0313, level: "internal", owner: VAULT_OWNER, needs: "secret-delete", sealed: true,
+    audit: "always", idempotent: false, params: struct({ profile, name }), result: nothing,
+  }),
+  "secret.fetch": request({
+    tag: 0x0314, level: "secrets-only", owner: VAULT_OWNER, needs: "secret-read", sealed: true,
+    audit: "always", idempotent: true,
+    /** `names` null: all of the profile. One missing name refuses the whole fetch. */
+    params: struct({ profile, names: nullable(list(name, MAX_LIST_ITEMS)) }),
+    result: struct({ secrets: list(struct({ name, value }), MAX_LIST_ITEMS) }),
+  }),
+
+  // Applications. The level is the sender's choice, up to its clearance.
+  "app.call": request({
+    tag: 0x0501, level: "internal", owner: "*", needs: null, sealed: false,
+    audit: "never", idempotent: false,
+    params: struct({ body: bytes(MAX_FETCH_BYTES) }),
+    result: struct({ body: bytes(MAX_FETCH_BYTES) }),
+  }),
+} as const;
+
+/** Tag of messages on application topics; their payload is opaque to the suite. */
+export const TOPIC_TAG = 0x0500;
+
+export type MessageName = keyof typeof MESSAGES;
+export type RequestName = {
+  [N in MessageName]: (typeof MESSAGES)[N]["form"] extends "request" ? N : never;
+}[MessageName];
+export type EventName = Exclude<MessageName, RequestName>;
+
+export type Params<N extends MessageName> = Infer<(typeof MESSAGES)[N]["params"]>;
+export type Result<N extends RequestName> = Infer<(typeof MESSAGES)[N]["result"]>;
+
+/** Requests that an identity answers. */
+export type RequestsOf<Owner extends string> = {
+  [N in RequestName]: (typeof MESSAGES)[N]["owner"] extends Owner ? N : never;
+}[RequestName];
+
+/** A row with its name, looked up by tag. */
+export type MessageRow = { readonly name: MessageName } & (
+  | RequestRow<unknown, unknown>
+  | EventRow<unknown>
+);
+
+const BY_TAG: ReadonlyMap<number, MessageRow> = new Map(
+  (Object.keys(MESSAGES) as MessageName[]).map((key) => {
+    const row = { name: key, ...MESSAGES[key] } as unknown as MessageRow;
+    return [row.tag, row];
+  }),
+);
+
+/** The row of a tag, or undefined if this release does not know it. */
+export function messageByTag(tag: number): MessageRow | undefined {
+  return BY_TAG.get(tag);
+}
+
+
+/** Payload of a denial: a refusal by the bus itself, or by an owner of an unsealed kind. */
+export const denialSchema = struct({ code: text(64), detail: text(300), retryAfterMs: uint });
