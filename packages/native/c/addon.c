@@ -1,0 +1,23 @@
+/* The list of functions that JavaScript sees, and nothing else. */
+#include "addon.h"
+
+/* Not writable, enumerable or configurable: the addon's object cannot be patched by scripts. */
+#define FUNCTION(name, function)                                                                   \
+  { name, NULL, function, NULL, NULL, NULL, napi_default, NULL }
+
+NAPI_MODULE_INIT() {
+  static const napi_property_descriptor functions[] = {
+      FUNCTION("peerCredentials", sesame_peer_credentials),
+      FUNCTION("peerPidfd", sesame_peer_pidfd),
+      FUNCTION("pidfdAlive", sesame_pidfd_alive),
+      FUNCTION("pidfdClose", sesame_pidfd_close),
+      FUNCTION("notify", sesame_notify),
+      FUNCTION("tryLock", sesame_try_lock),
+      FUNCTION("lockHolder", sesame_lock_holder),
+      FUNCTION("resetSignals", sesame_reset_signals),
+      FUNCTION("nofile", sesame_nofile),
+      FUNCTION("setNofile", sesame_set_nofile),
+  };
+  size_t count = sizeof functions / sizeof functions[0];
+  return sesame_ok(env, napi_define_properties(env, exports, count, functions)) ? exports : NULL;
+}

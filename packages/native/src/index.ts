@@ -1,0 +1,9 @@
+/**
+ * What Linux offers and Node does not, through a small addon without libraries (c/, build.sh).
+ * Errors of the kernel are thrown with its name for them as `code`, such as `EACCES`.
+ */
+export { peerCredentials, peerPidfd, type PeerCredentials, type Pidfd } from "./peer.ts";
+export { notify, sdNotify } from "./notify.ts";
+export { tryLock, lockHolder } from "./lock.ts";
+export { resetSignals, nofile, setNofile, restoreNofile, type Nofile } from "./exec-state.ts";
+export { addonPath, checkNodeVersion } from "./load.ts";
