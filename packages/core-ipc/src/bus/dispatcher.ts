@@ -1,0 +1,237 @@
+import {
+  decode,
+  Denial,
+  denialSchema,
+  encode,
+  Fault,
+  hasCapability,
+  isDenialCode,
+  messageByTag,
+  Violation,
+  type AuditRecord,
+  type Identity,
+  type MessageRow,
+  type Params,
+  type RequestsOf,
+  type Result,
+  type RoutedHeader,
+  type Log,
+} from "@sesame/core-types";
+import type { SealedOwner } from "../seal/sealed-owner.ts";
+import type { Registry } from "./registry.ts";
+
+/** Kinds that the router answers by itself. */
+type RouterKind = "bus.subscribe" | "bus.unsubscribe" | "bus.serve";
+
+/** What a handler knows of the call it answers. */
+export type Call = {
+  /** The registered identity of the caller: proved to the owner if the kind is sealed. */
+  readonly identity: Identity | null;
+  /** Bus session of the caller, 16 bytes. */
+  readonly session: Uint8Array;
+  /** Names what the call is about, for the audit record of its outcome. */
+  about: (profile: string | null, object?: string | null) => void;
+  /**
+   * Puts the call on record as done. Resolves once the record is on disk: before that nothing
+   * may be released or changed.
+   *
+   * @throws {Denial} audit-unavailable
+   */
+  record: () => Promise<void>;
+};
+
+/** One function for every request that an identity owns. */
+export type Handlers<Owner extends string> = {
+  readonly [N in Exclude<RequestsOf<Owner>, RouterKind>]: (
+    params: Params<N>,
+    call: Call,
+  ) => Promise<Result<N>> | Result<N>;
+};
+
+type AnyHandler = (params: unknown, call: Call) => unknown;
+
+export type DispatcherOptions<Owner extends string> = {
+  readonly handlers: Handlers<Owner>;
+  readonly registry: Registry;
+  /** The owner's end of sealed calls; an owner of none leaves it out. */
+  readonly sealed?: SealedOwner;
+  /** Resolves once the record is durable. */
+  readonly audit: (record: AuditRecord) => Promise<void>;
+  readonly log: Log;
+  /** Names a fault in the reply and in the log. */
+  readonly incident: () => string;
+};
+
+/** What goes back to the bus. */
+export type Answer = { readonly type: "reply" | "denial"; readonly payload: Uint8Array };
+
+type Request = Extract<MessageRow, { form: "request" }>;
+type Seal = (body: Uint8Array) => Uint8Array;
+
+// First byte of a sealed reply's body.
+const RESULT = 0;
+const DENIAL = 1;
+
+/**
+ * The owner's gate: opens sealed calls, finds out who is calling, checks the capability, runs the
+ * handler and records the outcome. Everything that an owner answers passes here.
+ */
+export class Dispatcher<Owner extends string> {
+  readonly #options: DispatcherOptions<Owner>;
+
+  constructor(options: DispatcherOptions<Owner>) {
+    this.#options = options;
+  }
+
+  async answer(header: RoutedHeader, payload: Uint8Array): Promise<Answer> {
+    const row = messageByTag(header.tag);
+    const handler = row === undefined ? undefined : this.#handler(row.name);
+    if (row?.form !== "request" || handler === undefined)
+      return denial(new Denial("unknown-kind"), null);
+    const opened = this.#open(row, header, payload);
+    if (typeof opened === "string") {
+      await this.#record(blank(row, header, null), `refused:seal-${opened}`);
+      return denial(new Denial(opened === "full" ? "busy" : "seal-invalid"), null);
+    }
+    const { identity, body, seal } = opened;
+    const record = blank(row, header, identity);
+    let recorded = row.audit !== "always";
+    const call: Call = {
+      identity,
+      session: header.sender.session,
+      about: (profile, object = null) => Object.assign(record, { profile, object }),
+      record: async () => {
+        await this.#append({ ...record, outcome: "ok" });
+        recorded = true;
+      },
+    };
+    try {
+      authorize(row, identity);
+      const result = await handler(decode(row.params, body), call);
+      if (!recorded) throw new Fault("fault", `${row.name} was not recorded`, "report this");
+      const encoded = encode(row.result, result);
+      try {
+        return reply(encoded, seal);
+      } finally {
+        encoded.fill(0);
+      }
+    } catch (cause) {
+      const refusal = this.#refusal(cause, row);
+      if (row.audit !== "never") await this.#record(record, `refused:${refusal.code}`);
+      return denial(refusal, seal);
+    } finally {
+      body.fill(0);
+    }
+  }
+
+  #handler(name: string): AnyHandler | undefined {
+    const { handlers } = this.#options;
+    return Object.hasOwn(handlers, name)
+      ? (handlers as unknown as Readonly<Record<string, AnyHandler>>)[name]
+      : undefined;
+  }
+
+  #open(
+    row: Request,
+    header: RoutedHeader,
+    payload: Uint8Array,
+  ): { identity: Identity | null; body: Uint8Array; seal: Seal | null } | string {
+    const { registry, sealed } = this.#options;
+    if (!row.sealed) {
+      const { name } = header.sender;
+      const identity = name === null ? null : registry.byName(name);
+      return { identity, body: payload, seal: null };
+    }
+    if (sealed === undefined) return "unsupported";
+    const { id, tag } = header;
+    const opened = sealed.open({ session: header.sender.session, id, tag }, payload);
+    if (typeof opened === "string") return opened;
+    const identity = registry.byKey(opened.caller);
+    return { identity, body: opened.body, seal: opened.sealReply };
+  }
+
+  #refusal(cause: unknown, row: Request): Denial {
+    if (cause instanceof Denial) return cause;
+    if (cause instanceof Violation) return new Denial("params-invalid", cause.rule);
+    const incident = this.#options.incident();
+    const error = cause instanceof Error ? cause : new Error(String(cause));
+    this.#options.log("error", "fault", { incident, kind: row.name, error: error.stack ?? "" });
+    return new Denial("fault", incident);
+  }
+
+  /** A refusal stands whether or not it can be recorded. */
+  async #record(record: AuditRecord, outcome: string): Promise<void> {
+    try {
+      await this.#append({ ...record, outcome });
+    } catch (cause) {
+      if (!(cause instanceof Denial)) throw cause;
+      this.#options.log("warn", "refusal not recorded", { action: record.action, outcome });
+    }
+  }
+
+  async #append(record: AuditRecord): Promise<void> {
+    try {
+      await this.#options.audit(record);
+    } catch (cause) {
+      this.#options.log("error", "audit log not writable", { error: String(cause) });
+      throw new Denial("audit-unavailable");
+    }
+  }
+}
+
+/** Decided by the owner itself from the signed record of the proved identity. */
+function authorize(row: Request, identity: Identity | null): void {
+  if (row.needs === null) return;
+  if (identity === null) throw new Denial("clearance-too-low");
+  const allowed =
+    row.needs === "daemon"
+      ? identity.kind === "daemon"
+      : hasCapability(identity.capabilities, row.needs);
+  if (!allowed) throw new Denial("capability-missing");
+}
+
+function blank(row: Request, header: RoutedHeader, identity: Identity | null): AuditRecord {
+  return {
+    action: row.name,
+    outcome: "",
+    profile: null,
+    object: null,
+    session: header.sender.session,
+    caller: identity?.name ?? null,
+  };
+}
+
+function reply(encoded: Uint8Array, seal: Seal | null): Answer {
+  if (seal === null) return { type: "reply", payload: encoded.slice() };
+  const body = new Uint8Array(new ArrayBuffer(1 + encoded.length));
+  body[0] = RESULT;
+  body.set(encoded, 1);
+  const payload = seal(body);
+  body.fill(0);
+  return { type: "reply", payload };
+}
+
+function denial({ code, detail, retryAfterMs }: Denial, seal: Seal | null): Answer {
+  const encoded = encode(denialSchema, { code, detail: detail.slice(0, 90), retryAfterMs });
+  if (seal === null) return { type: "denial", payload: encoded };
+  const body = new Uint8Array(1 + encoded.length);
+  body[0] = DENIAL;
+  body.set(encoded, 1);
+  return { type: "reply", payload: seal(body) };
+}
+
+/** The denial that a payload of the bus carries. */
+export function readDenial(payload: Uint8Array): Denial {
+  const { code, detail, retryAfterMs } = decode(denialSchema, payload);
+  return new Denial(isDenialCode(code) ? code : "fault", detail, retryAfterMs);
+}
+
+/**
+ * The body of a sealed reply: an encoded result.
+ *
+ * @throws {Denial} if the owner refused
+ */
+export function readSealedBody(body: Uint8Array): Uint8Array {
+  if (body[0] === DENIAL) throw readDenial(body.subarray(1));
+  return body.subarray(1);
+}

@@ -1,0 +1,2 @@
+export { Handshake, type HandshakeOptions, type Transport } from "./noise/handshake.ts";
+export { CipherState } from "./noise/cipher-state.ts";

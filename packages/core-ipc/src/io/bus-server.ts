@@ -1,0 +1,302 @@
+import { createServer, type Server, type Socket } from "node:net";
+import { randomFillSync } from "node:crypto";
+import type { Suite, X25519KeyPair } from "@sesame/core-crypto";
+import {
+  BUS_HOST,
+  encodeSender,
+  limits,
+  readClientHeader,
+  toHex,
+  Violation,
+  type ClientHeader,
+  type Clock,
+  type Log,
+  type RoutedHeader,
+  type Sender,
+} from "@sesame/core-types";
+import type { Answer } from "../bus/dispatcher.ts";
+import type { Registry } from "../bus/registry.ts";
+import { BUS_CONNECTION, Router, type ConnectionId, type Effect } from "../bus/router.ts";
+import { ServerSession, type Welcome } from "../wire/session.ts";
+import { Connection } from "./connection.ts";
+import { peerOf, type Peer } from "./evidence.ts";
+import { pidNamespace } from "./namespace.ts";
+
+/** Something that belongs in the audit log. */
+export type Incident = {
+  readonly action: string;
+  readonly object: string | null;
+  readonly outcome: string;
+  readonly peer: Peer;
+  /** Verified name, or null for an unregistered connection. */
+  readonly name: string | null;
+  readonly session: Uint8Array | null;
+};
+
+export type BusServerOptions = {
+  readonly suite: Suite;
+  /** The bus's static keys. */
+  readonly keys: X25519KeyPair;
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Users whose processes may connect. */
+  readonly uids: readonly number[];
+  readonly incident: (incident: Incident) => void;
+  /** Answers requests whose owner is the bus host. */
+  readonly answer: (header: RoutedHeader, payload: Uint8Array) => Promise<Answer>;
+};
+
+const TICK_MS = 250;
+
+/** The bus: sockets outside, the router inside. */
+export class BusServer {
+  readonly #options: BusServerOptions;
+  readonly #router: Router;
+  readonly #server: Server;
+  readonly #connections = new Map<ConnectionId, Connection>();
+  readonly #halfOpen = new Set<Connection>();
+  readonly #bySession = new Map<string, Connection>();
+  readonly #senders = new Map<ConnectionId, Uint8Array>();
+  readonly #dirty = new Set<Connection>();
+  readonly #timer: NodeJS.Timeout;
+  readonly #pidNamespace = pidNamespace();
+  #nextId = BUS_CONNECTION + 1;
+  #open = 0;
+
+  constructor(options: BusServerOptions) {
+    this.#options = options;
+    this.#router = new Router({
+      monotonicMs: options.clock.monotonicMs,
+      room: (id) => this.#connections.get(id)?.room ?? Number.POSITIVE_INFINITY,
+    });
+    const own = { name: BUS_HOST, kind: "daemon", clearance: "internal" } as const;
+    this.#senders.set(BUS_CONNECTION, encodeSender({ ...own, session: new Uint8Array(16) }));
+    this.#server = createServer({ pauseOnConnect: false }, (socket) => this.#accept(socket));
+    this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
+  }
+
+  /** Accepts connections on a socket path, or on an inherited descriptor. */
+  async listen(where: { readonly path: string } | { readonly fd: number }): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#server.once("error", reject);
+    this.#server.listen({ ...where, backlog: 511 }, resolve);
+    await promise;
+    this.#server.off("error", reject);
+  }
+
+  /** True while some connection answers for the identity. */
+  serves(name: string): boolean {
+    return this.#router.serves(name);
+  }
+
+  /** Who holds a bus session, for the audit log; null once it has ended. */
+  peerOf(session: Uint8Array): { readonly peer: Peer; readonly sender: Sender } | null {
+    const connection = this.#bySession.get(toHex(session));
+    return connection?.sender ? { peer: connection.peer, sender: connection.sender } : null;
+  }
+
+  /** Sends a message in the bus host's own name, by the same rules as anybody's. */
+  send(header: ClientHeader, payload: Uint8Array): void {
+    this.#carryOut(this.#router.message(BUS_CONNECTION, header, payload));
+    this.#flush();
+  }
+
+  /** Stops accepting, writes out what is queued, ends every connection. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#server.close(() => resolve());
+    for (const connection of this.#connections.values()) connection.end();
+    // A peer that does not read does not hold up the end.
+    const cut = setTimeout(() => {
+      for (const connection of this.#connections.values()) connection.destroy();
+    }, 1_000);
+    await promise;
+    clearTimeout(cut);
+  }
+
+  #accept(socket: Socket): void {
+    const { suite, keys, clock, uids } = this.#options;
+    const fd = (socket as unknown as { _handle?: { fd: number } | null })._handle?.fd ?? -1;
+    let peer: Peer;
+    try {
+      peer = peerOf(fd);
+    } catch (cause) {
+      this.#options.log("warn", "connection without credentials", { error: String(cause) });
+      socket.destroy();
+      return;
+    }
+    if (!uids.includes(peer.uid)) {
+      socket.destroy();
+      this.#report(peer, "bus.connect", null, "refused:uid");
+      return;
+    }
+    this.#makeWay();
+    const session = new ServerSession({
+      suite,
+      staticKeys: keys,
+      monotonicMs: clock.monotonicMs,
+      admit: (key) => this.#admit(connection, key),
+      hello: {
+        server: { pid: process.pid, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
+        peer,
+        pidNamespace: this.#pidNamespace,
+        session: randomFillSync(new Uint8Array(16)),
+      },
+    });
+    const id = this.#nextId++;
+    const connection = new Connection(id, socket, peer, session, clock.monotonicMs());
+    this.#connections.set(id, connection);
+    this.#halfOpen.add(connection);
+    const overdue = setTimeout(() => {
+      if (connection.sender === null) connection.destroy();
+    }, limits.HANDSHAKE_TIMEOUT_MS).unref();
+    socket.on("data", (chunk: Buffer) => this.#receive(connection, chunk));
+    socket.on("drain", () => {
+      this.#carryOut(this.#router.drained(id));
+      this.#flush();
+    });
+    // A peer may vanish at any moment; "close" follows.
+    socket.on("error", () => undefined);
+    socket.on("close", () => {
+      clearTimeout(overdue);
+      this.#forget(connection);
+    });
+    connection.write(session.greeting());
+  }
+
+  /** Bounds what has not authenticated itself: the oldest makes way. */
+  #makeWay(): void {
+    if (this.#halfOpen.size >= limits.MAX_HALF_OPEN) {
+      const [oldest] = this.#halfOpen;
+      oldest?.destroy();
+      if (oldest !== undefined) this.#halfOpen.delete(oldest);
+    }
+  }
+
+  #admit(connection: Connection, key: Uint8Array): Welcome | null {
+    const identity = this.#options.registry.byKey(key);
+    // Nobody else speaks for the bus host, whoever holds its key.
+    if (identity?.name === BUS_HOST) return null;
+    const crowd =
+      this.#connections.size > limits.MAX_CONNECTIONS ||
+      (identity === null && this.#open >= limits.MAX_OPEN_CONNECTIONS);
+    if (crowd) throw new Violation("LIMIT-1", "too many connections");
+    const welcome: Welcome = {
+      name: identity?.name ?? null,
+      kind: identity?.kind ?? null,
+      clearance: identity?.clearance ?? "open",
+      maxEnvelopeBytes:
+        identity === null ? limits.MAX_OPEN_ENVELOPE_BYTES : limits.MAX_ENVELOPE_BYTES,
+    };
+    const { name, kind, clearance } = welcome;
+    const session = connection.session.sessionId;
+    connection.sender = { name, kind, clearance, session };
+    this.#halfOpen.delete(connection);
+    if (identity === null) this.#open++;
+    this.#bySession.set(toHex(session), connection);
+    this.#senders.set(connection.id, encodeSender(connection.sender));
+    this.#router.connected(connection.id, connection.sender);
+    return welcome;
+  }
+
+  #receive(connection: Connection, chunk: Buffer): void {
+    try {
+      connection.session.receive(
+        chunk,
+        (bytes) => connection.write(bytes),
+        (envelope) => {
+          const { header, length } = readClientHeader(envelope);
+          const payload = envelope.subarray(length);
+          this.#carryOut(this.#router.message(connection.id, header, payload));
+        },
+      );
+    } catch (cause) {
+      if (!(cause instanceof Violation)) throw cause;
+      this.#violated(connection, cause.rule);
+    }
+    this.#flush();
+    if (chunk.length >= limits.READ_TURN_BYTES) connection.yieldTurn();
+  }
+
+  #carryOut(effects: readonly Effect[]): void {
+    for (const effect of effects) {
+      if (effect.do === "deliver") {
+        this.#deliver(effect);
+        continue;
+      }
+      const connection = this.#connections.get(effect.connection);
+      if (connection === undefined) continue;
+      if (effect.do === "close") this.#violated(connection, effect.rule);
+      else {
+        const { action, object, outcome } = effect;
+        this.#report(connection.peer, action, object, outcome, connection.sender);
+      }
+    }
+  }
+
+  #deliver({ to, from, header, payload }: Extract<Effect, { do: "deliver" }>): void {
+    if (to === BUS_CONNECTION) {
+      if (header.type === "request") void this.#answer(from, header, payload);
+      return;
+    }
+    const connection = this.#connections.get(to);
+    const sender = this.#senders.get(from);
+    if (connection === undefined || sender === undefined) return;
+    connection.enqueue(header, sender, payload);
+    this.#dirty.add(connection);
+  }
+
+  async #answer(from: ConnectionId, header: ClientHeader, payload: Uint8Array): Promise<void> {
+    const sender = this.#connections.get(from)?.sender;
+    if (sender === undefined || sender === null) return;
+    const answer = await this.#options.answer({ ...header, sender }, payload);
+    this.send({ ...header, type: answer.type, target: null, ttlMs: 0 }, answer.payload);
+  }
+
+  #flush(): void {
+    for (const connection of this.#dirty) connection.flush();
+    this.#dirty.clear();
+  }
+
+  #tick(): void {
+    this.#carryOut(this.#router.tick());
+    this.#flush();
+    const now = this.#options.clock.monotonicMs();
+    for (const connection of this.#connections.values()) {
+      if (!connection.stalled(now)) continue;
+      this.#report(connection.peer, "bus.connection", null, "closed:stalled", connection.sender);
+      connection.destroy();
+    }
+  }
+
+  #violated(connection: Connection, rule: string): void {
+    this.#report(connection.peer, "bus.violation", rule, "closed", connection.sender);
+    connection.destroy();
+  }
+
+  #forget(connection: Connection): void {
+    if (!this.#connections.delete(connection.id)) return;
+    this.#halfOpen.delete(connection);
+    this.#dirty.delete(connection);
+    const { sender } = connection;
+    if (sender === null) return;
+    if (sender.name === null) this.#open--;
+    this.#bySession.delete(toHex(sender.session));
+    this.#carryOut(this.#router.disconnected(connection.id));
+    this.#senders.delete(connection.id);
+    this.#flush();
+  }
+
+  #report(
+    peer: Peer,
+    action: string,
+    object: string | null,
+    outcome: string,
+    sender: Sender | null = null,
+  ): void {
+    const { name, session } = sender ?? { name: null, session: null };
+    this.#options.incident({ action, object, outcome, peer, name, session });
+  }
+}

@@ -1,0 +1,98 @@
+import type { Socket } from "node:net";
+import {
+  limits,
+  MAX_HEADER_BYTES,
+  writeHeader,
+  type ClientHeader,
+  type Sender,
+} from "@sesame/core-types";
+import type { ServerSession } from "../wire/session.ts";
+import type { Peer } from "./evidence.ts";
+
+const scratch = new Uint8Array(MAX_HEADER_BYTES);
+
+type Reading = { readonly _handle?: { readStop(): void; readStart(): void } | null };
+
+/** One accepted socket with its session. */
+export class Connection {
+  readonly id: number;
+  readonly peer: Peer;
+  readonly session: ServerSession;
+  readonly #socket: Socket;
+  /** Set once the handshake has ended. */
+  sender: Sender | null = null;
+  #flushed = 0;
+  #progressAt: number;
+
+  constructor(id: number, socket: Socket, peer: Peer, session: ServerSession, now: number) {
+    this.id = id;
+    this.peer = peer;
+    this.session = session;
+    this.#socket = socket;
+    this.#progressAt = now;
+  }
+
+  /** Bytes that wait for this peer to read. */
+  get queued(): number {
+    return this.#socket.writableLength + (this.session.channel?.pendingBytes ?? 0);
+  }
+
+  /** Bytes that may still be queued; anything fits an empty queue. */
+  get room(): number {
+    const { queued } = this;
+    return queued === 0 ? Number.POSITIVE_INFINITY : limits.MAX_QUEUE_BYTES - queued;
+  }
+
+  enqueue(header: ClientHeader, sender: Uint8Array, payload: Uint8Array): void {
+    const length = writeHeader(scratch, header, sender);
+    this.session.channel?.enqueue(scratch.subarray(0, length), payload);
+  }
+
+  flush(): void {
+    const frames = this.session.channel?.flush() ?? [];
+    if (frames.length === 0 || this.#socket.destroyed) return;
+    this.#socket.cork();
+    for (const bytes of frames) this.#socket.write(bytes);
+    this.#socket.uncork();
+  }
+
+  write(bytes: Uint8Array): void {
+    if (!this.#socket.destroyed) this.#socket.write(bytes);
+  }
+
+  /** True if bytes have waited for the peer since STALL_TIMEOUT_MS without any getting through. */
+  stalled(now: number): boolean {
+    const waiting = this.#socket.writableLength;
+    const flushed = this.#socket.bytesWritten - waiting;
+    if (waiting === 0 || flushed > this.#flushed) {
+      this.#flushed = flushed;
+      this.#progressAt = now;
+      return false;
+    }
+    return now - this.#progressAt >= limits.STALL_TIMEOUT_MS;
+  }
+
+  /**
+   * Lets the other connections have their turn: libuv would read a busy socket up to 32 times
+   * in a row.
+   */
+  yieldTurn(): void {
+    const handle = (this.#socket as unknown as Reading)._handle;
+    if (handle === undefined || handle === null) return;
+    handle.readStop();
+    setImmediate(() => {
+      if (!this.#socket.destroyed) (this.#socket as unknown as Reading)._handle?.readStart();
+    });
+  }
+
+  /** Ends after what is queued has been written. */
+  end(): void {
+    this.flush();
+    this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+    this.session.channel?.destroy();
+  }
+}

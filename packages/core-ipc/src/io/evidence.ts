@@ -1,0 +1,50 @@
+import { readFileSync, readlinkSync } from "node:fs";
+import { peerCredentials, peerPidfd, type Pidfd } from "@sesame/native";
+import type { Credentials } from "../wire/hello.ts";
+
+/** Who is at the other end of a socket, as far as the kernel can say. */
+export type Peer = Credentials & {
+  /** Path of its program, or null where it could not be read or is not certain. */
+  readonly executable: string | null;
+  /** systemd unit, likewise. */
+  readonly unit: string | null;
+};
+
+const UNIT = /\/([^/]+\.(?:service|scope))(?:\/|$)/g;
+
+/**
+ * Reads the peer's credentials, and what /proc says of it.
+ *
+ * What is read under a pid is believed only if the process that connected is still alive
+ * afterwards: its pid cannot have gone to another one meanwhile.
+ */
+export function peerOf(fd: number): Peer {
+  const credentials = peerCredentials(fd);
+  let pidfd: Pidfd | null = null;
+  try {
+    pidfd = peerPidfd(fd);
+    const executable = attempt(() => readlinkSync(`/proc/${credentials.pid}/exe`));
+    const cgroup = attempt(() => readFileSync(`/proc/${credentials.pid}/cgroup`, "utf8"));
+    const certain = pidfd !== null && pidfd.alive();
+    const units = certain ? [...(cgroup ?? "").matchAll(UNIT)] : [];
+    return {
+      ...credentials,
+      executable: certain ? executable : null,
+      unit: units.at(-1)?.[1] ?? null,
+    };
+  } catch {
+    // ESRCH: the peer is gone already. Its socket will say so too.
+    return { ...credentials, executable: null, unit: null };
+  } finally {
+    pidfd?.close();
+  }
+}
+
+/** What a process may not look at is simply not known. */
+function attempt(read: () => string): string | null {
+  try {
+    return read();
+  } catch {
+    return null;
+  }
+}

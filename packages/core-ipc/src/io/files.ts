@@ -1,0 +1,136 @@
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { randomBytes } from "node:crypto";
+import { dirname } from "node:path";
+import { Fault } from "@sesame/core-types";
+
+/** The `code` of a system error, or "" for anything else. */
+export function errorCode(cause: unknown): string {
+  const code = cause instanceof Error ? (cause as NodeJS.ErrnoException).code : undefined;
+  return code ?? "";
+}
+
+/** A Fault that names the file and the remedy; other errors pass through. */
+export function fileFault(cause: unknown, path: string): Fault {
+  if (cause instanceof Fault) return cause;
+  const code = errorCode(cause);
+  const [exit, message, hint] = {
+    ENOSPC: ["io", `no space left for ${path}`, "free some space; nothing was lost"],
+    EDQUOT: ["io", `the quota is used up for ${path}`, "free some space; nothing was lost"],
+    EROFS: ["io", `${path} is on a read-only file system`, "make it writable, or set XDG_CONFIG_HOME"],
+    EACCES: ["io", `no permission for ${path}`, "check the owner and mode of the directory"],
+    EPERM: ["io", `no permission for ${path}`, "check the owner and mode of the directory"],
+    ENOTDIR: ["config", `a part of ${path} is not a directory`, "move the file out of the way"],
+  }[code] ?? ["fault", `${path}: ${code || String(cause)}`, "see the daemon's log"];
+  return new Fault(exit as "io", message as string, hint as string, cause);
+}
+
+/**
+ * Makes a directory that only its owner may enter, or checks that it is one.
+ *
+ * @throws {Fault} config, if somebody else owns it or others may enter
+ */
+export function privateDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw fileFault(cause, path);
+  }
+  const { uid, mode } = lstatSync(path);
+  if (uid !== process.getuid?.())
+    throw new Fault("config", `${path} belongs to another user`, "remove it, or use another path");
+  if ((mode & 0o077) !== 0)
+    throw new Fault("config", `${path} can be entered by other users`, `chmod 700 ${path}`);
+}
+
+/** Replaces a file so that a crash leaves the old or the new content, mode 0600. */
+export function replaceFile(path: string, content: Uint8Array): void {
+  withTemporary(path, content, (temporary) => renameSync(temporary, path));
+}
+
+/**
+ * Creates a file that must not be there yet, mode 0600.
+ *
+ * @returns false if it is there; it is left as it is
+ */
+export function createFile(path: string, content: Uint8Array): boolean {
+  return withTemporary(path, content, (temporary) => {
+    try {
+      linkSync(temporary, path);
+      return true;
+    } catch (cause) {
+      if (errorCode(cause) !== "EEXIST") throw cause;
+      return false;
+    } finally {
+      unlinkSync(temporary);
+    }
+  });
+}
+
+function withTemporary<T>(path: string, content: Uint8Array, place: (temporary: string) => T): T {
+  const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`;
+  try {
+    const fd = openSync(temporary, "wx", 0o600);
+    try {
+      writeAll(fd, content);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    const placed = place(temporary);
+    syncDirectory(dirname(path));
+    return placed;
+  } catch (cause) {
+    removeIfThere(temporary);
+    throw fileFault(cause, path);
+  }
+}
+
+/**
+ * Reads a file of a known kind.
+ *
+ * @param maxBytes - refused beyond
+ * @returns null if there is none
+ */
+export function readBounded(path: string, maxBytes: number): Buffer | null {
+  try {
+    if (lstatSync(path).size > maxBytes)
+      throw new Fault("integrity", `${path} is too large`, "restore it from a backup");
+    return readFileSync(path);
+  } catch (cause) {
+    if (errorCode(cause) === "ENOENT") return null;
+    throw fileFault(cause, path);
+  }
+}
+
+function writeAll(fd: number, content: Uint8Array): void {
+  let at = 0;
+  while (at < content.length) at += writeSync(fd, content, at);
+}
+
+function syncDirectory(path: string): void {
+  const fd = openSync(path, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (cause) {
+    if (errorCode(cause) !== "ENOENT") return;
+  }
+}
