@@ -27,7 +27,7 @@ export type Capability = (typeof CAPABILITIES)[number];
 /** Capabilities that an identity of a kind receives at enrolment unless told otherwise. */
 export const DEFAULT_CAPABILITIES: Readonly<Record<IdentityKind, readonly Capability[]>> = {
   human: ["admin"],
-  daemon: ["status-read", "profile-list", "audit-read"],
+  daemon: ["status-read", "profile-list", "profile-activate", "audit-read"],
   service: ["status-read", "profile-list"],
   ai: ["status-read", "secret-list", "secret-use"],
   extension: ["status-read"],

@@ -1,4 +1,4 @@
-import { Reader, Writer } from "./codec.ts";
+import { Reader, utf8Length, Writer } from "./codec.ts";
 import { Violation } from "./errors.ts";
 import { IDENTITY_KINDS, type IdentityKind } from "./identity.ts";
 import { LEVELS, type Level } from "./level.ts";
@@ -88,8 +88,7 @@ export function readRoutedHeader(from: Uint8Array): { header: RoutedHeader; leng
   if (reader.arrayHeader() !== ROUTED_FIELDS) throw malformed("not a routed header");
   const fields = readFields(reader);
   const name = readText(reader, MAX_IDENTITY_NAME);
-  const kind = reader.peek() === 0xc0 ? null : (IDENTITY_KINDS[reader.peek()] ?? null);
-  reader.byte();
+  const kind = readKind(reader);
   const sender = { name, kind, clearance: readLevel(reader), session: readId(reader) };
   return { header: { ...fields, sender }, length: reader.at };
 }
@@ -114,6 +113,13 @@ function readLevel(reader: Reader): Level {
   return level;
 }
 
+function readKind(reader: Reader): IdentityKind | null {
+  const byte = reader.byte();
+  const kind = byte === 0xc0 ? null : IDENTITY_KINDS[byte];
+  if (kind === undefined) throw malformed("unknown kind of identity");
+  return kind;
+}
+
 function readId(reader: Reader): Uint8Array {
   const id = reader.bin();
   if (id.length !== 16) throw malformed("identifier is not 16 bytes");
@@ -131,7 +137,8 @@ function readText(reader: Reader, maxBytes: number): string | null {
     return null;
   }
   const text = reader.text();
-  if (text.length > maxBytes) throw malformed("text too long");
+  // In bytes: the header is written again into a buffer of MAX_HEADER_BYTES.
+  if (utf8Length(text) > maxBytes) throw malformed("text too long");
   return text;
 }
 

@@ -1,4 +1,9 @@
-export { CAPABILITIES, DEFAULT_CAPABILITIES, hasCapability, type Capability } from "./capability.ts";
+export {
+  CAPABILITIES,
+  DEFAULT_CAPABILITIES,
+  hasCapability,
+  type Capability,
+} from "./capability.ts";
 export { decode, encode, Reader, utf8Length, Writer } from "./codec.ts";
 export {
   Denial,
@@ -30,15 +35,7 @@ export {
   type Identity,
   type IdentityKind,
 } from "./identity.ts";
-export {
-  fromHex,
-  ID_BYTES,
-  stampUuidV7,
-  toHex,
-  uuidText,
-  uuidTimeMs,
-  type CallId,
-} from "./ids.ts";
+export { fromHex, ID_BYTES, stampUuidV7, toHex, uuidText, uuidTimeMs, type CallId } from "./ids.ts";
 export { dominates, levelRank, LEVELS, type Level } from "./level.ts";
 export * as limits from "./limits.ts";
 export {
@@ -60,6 +57,7 @@ export {
 } from "./messages.ts";
 export { isIdentityName, isProfileName, isSecretName, isTopicName } from "./names.ts";
 export type { Clock, Log, Random } from "./ports.ts";
+export { RELEASE } from "./release.ts";
 export {
   bool,
   bytes,

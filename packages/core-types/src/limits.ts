@@ -34,6 +34,8 @@ export const MAX_OUTSTANDING_CALLS = 1_024;
 export const MAX_SUBSCRIPTIONS = 256;
 /** Bytes that may wait for one connection; the largest envelope always fits an empty queue. */
 export const MAX_QUEUE_BYTES = 4 * 1024 * 1024;
+/** Bytes of the bus's own answers beyond a full queue; a peer that leaves more unread is closed. */
+export const MAX_REFUSAL_BYTES = 1024 * 1024;
 /** Milliseconds without progress after which a connection with a full queue is closed. */
 export const STALL_TIMEOUT_MS = 5_000;
 /** Bytes read from one connection before the others get their turn. */

@@ -25,7 +25,6 @@ import {
   text,
   uint,
   type Infer,
-
   type Schema,
 } from "./schema.ts";
 
@@ -62,12 +61,12 @@ export const auditRecordSchema = struct({
 });
 export type AuditRecord = Infer<typeof auditRecordSchema>;
 
-type RequestRow<P, R> = {
+type RequestRow<P, R, O extends string> = {
   readonly form: "request";
   readonly tag: number;
   readonly level: Level;
   /** Name of the identity that answers. */
-  readonly owner: string;
+  readonly owner: O;
   /** Capability that the owner demands; null: clearance is enough. */
   readonly needs: Capability | "daemon" | null;
   /** End-to-end between caller and owner: the bus host relays what it cannot read. */
@@ -90,9 +89,9 @@ type EventRow<P> = {
   readonly params: Schema<P>;
 };
 
-function request<P, R>(
-  row: Omit<RequestRow<P, R>, "form" | "deadlineMs"> & { readonly deadlineMs?: number },
-): RequestRow<P, R> {
+function request<P, R, const O extends string>(
+  row: Omit<RequestRow<P, R, O>, "form" | "deadlineMs"> & { readonly deadlineMs?: number },
+): RequestRow<P, R, O> {
   return { form: "request", deadlineMs: DEFAULT_DEADLINE_MS, ...row };
 }
 
@@ -103,130 +102,264 @@ function event<P>(row: Omit<EventRow<P>, "form">): EventRow<P> {
 export const MESSAGES = {
   // The bus itself.
   "bus.subscribe": request({
-    tag: 0x0101, level: "internal", owner: BUS_HOST, needs: null, sealed: false,
-    audit: "refused", idempotent: true,
-    params: struct({ topic: text(MAX_TOPIC_NAME, "topic-name") }), result: nothing,
+    tag: 0x0101,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: null,
+    sealed: false,
+    audit: "refused",
+    idempotent: true,
+    params: struct({ topic: text(MAX_TOPIC_NAME, "topic-name") }),
+    result: nothing,
   }),
   "bus.unsubscribe": request({
-    tag: 0x0102, level: "internal", owner: BUS_HOST, needs: null, sealed: false,
-    audit: "refused", idempotent: true,
-    params: struct({ topic: text(MAX_TOPIC_NAME, "topic-name") }), result: nothing,
+    tag: 0x0102,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: null,
+    sealed: false,
+    audit: "refused",
+    idempotent: true,
+    params: struct({ topic: text(MAX_TOPIC_NAME, "topic-name") }),
+    result: nothing,
   }),
   "bus.serve": request({
-    tag: 0x0103, level: "internal", owner: BUS_HOST, needs: null, sealed: false,
-    audit: "refused", idempotent: true, params: nothing, result: nothing,
+    tag: 0x0103,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: null,
+    sealed: false,
+    audit: "refused",
+    idempotent: true,
+    params: nothing,
+    result: nothing,
   }),
   "bus.missed": event({
-    tag: 0x0104, level: "open", from: BUS_HOST, params: struct({ count: uint }),
+    tag: 0x0104,
+    level: "open",
+    from: BUS_HOST,
+    params: struct({ count: uint }),
   }),
   "status.get": request({
-    tag: 0x0110, level: "open", owner: BUS_HOST, needs: null, sealed: false,
-    audit: "never", idempotent: true, params: nothing,
+    tag: 0x0110,
+    level: "open",
+    owner: BUS_HOST,
+    needs: null,
+    sealed: false,
+    audit: "never",
+    idempotent: true,
+    params: nothing,
     result: struct({
-      release: text(32), pid: uint, uptimeMs: uint, secretsConnected: bool,
-      auditWritable: bool, you: nullable(text(64)),
+      release: text(32),
+      pid: uint,
+      uptimeMs: uint,
+      secretsConnected: bool,
+      auditWritable: bool,
+      you: nullable(text(64)),
     }),
   }),
 
   // Profiles and audit: daemon-profile.
   "profile.list": request({
-    tag: 0x0201, level: "internal", owner: BUS_HOST, needs: "profile-list", sealed: false,
-    audit: "refused", idempotent: true, params: nothing,
+    tag: 0x0201,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "profile-list",
+    sealed: false,
+    audit: "refused",
+    idempotent: true,
+    params: nothing,
     result: struct({ profiles: list(profileState, MAX_PROFILES) }),
   }),
   "profile.create": request({
-    tag: 0x0202, level: "internal", owner: BUS_HOST, needs: "admin", sealed: false,
-    audit: "always", idempotent: true, params: struct({ profile }),
+    tag: 0x0202,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "admin",
+    sealed: false,
+    audit: "always",
+    idempotent: true,
+    params: struct({ profile }),
     result: struct({ created: bool }),
   }),
   "profile.activate": request({
-    tag: 0x0203, level: "internal", owner: BUS_HOST, needs: "profile-activate", sealed: false,
-    audit: "always", idempotent: true, params: struct({ profile }),
+    tag: 0x0203,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "profile-activate",
+    sealed: false,
+    audit: "always",
+    idempotent: true,
+    params: struct({ profile }),
     result: struct({ changed: bool }),
   }),
   "profile.deactivate": request({
-    tag: 0x0204, level: "internal", owner: BUS_HOST, needs: "profile-deactivate", sealed: false,
-    audit: "always", idempotent: true, params: struct({ profile }),
+    tag: 0x0204,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "profile-deactivate",
+    sealed: false,
+    audit: "always",
+    idempotent: true,
+    params: struct({ profile }),
     result: struct({ changed: bool }),
   }),
   "profile.set-default": request({
-    tag: 0x0205, level: "internal", owner: BUS_HOST, needs: "profile-set-default", sealed: false,
-    audit: "always", idempotent: true, params: struct({ profile }),
+    tag: 0x0205,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "profile-set-default",
+    sealed: false,
+    audit: "always",
+    idempotent: true,
+    params: struct({ profile }),
     result: struct({ previous: nullable(profile) }),
   }),
   "profile.changed": event({
-    tag: 0x0206, level: "internal", from: BUS_HOST,
+    tag: 0x0206,
+    level: "internal",
+    from: BUS_HOST,
     params: struct({ profiles: list(profileState, MAX_PROFILES) }),
   }),
   "audit.append": request({
-    tag: 0x0210, level: "internal", owner: BUS_HOST, needs: "daemon", sealed: false,
-    audit: "refused", idempotent: false,
+    tag: 0x0210,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "daemon",
+    sealed: false,
+    audit: "refused",
+    idempotent: false,
     params: struct({ records: list(auditRecordSchema, 1024) }),
     result: struct({ sequence: uint }),
   }),
   "audit.checkpoint": request({
-    tag: 0x0211, level: "internal", owner: BUS_HOST, needs: "audit-read", sealed: false,
-    audit: "refused", idempotent: true, params: nothing,
+    tag: 0x0211,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "audit-read",
+    sealed: false,
+    audit: "refused",
+    idempotent: true,
+    params: nothing,
     result: struct({ checkpoint: checkpointSchema }),
   }),
   "audit.checkpointed": event({
-    tag: 0x0212, level: "internal", from: BUS_HOST,
+    tag: 0x0212,
+    level: "internal",
+    from: BUS_HOST,
     params: struct({ checkpoint: checkpointSchema }),
   }),
 
   // Vaults and secrets: daemon-secrets.
   "vault.create": request({
-    tag: 0x0301, level: "secrets-only", owner: VAULT_OWNER, needs: "admin", sealed: true,
-    audit: "always", idempotent: false, deadlineMs: 60_000,
-    params: struct({ profile, password }), result: nothing,
+    tag: 0x0301,
+    level: "secrets-only",
+    owner: VAULT_OWNER,
+    needs: "admin",
+    sealed: true,
+    audit: "always",
+    idempotent: false,
+    deadlineMs: 60_000,
+    params: struct({ profile, password }),
+    result: nothing,
   }),
   "vault.unlock": request({
-    tag: 0x0302, level: "secrets-only", owner: VAULT_OWNER, needs: "unlock", sealed: true,
-    audit: "always", idempotent: true, deadlineMs: 60_000,
-    params: struct({ profile, password }), result: struct({ changed: bool }),
+    tag: 0x0302,
+    level: "secrets-only",
+    owner: VAULT_OWNER,
+    needs: "unlock",
+    sealed: true,
+    audit: "always",
+    idempotent: true,
+    deadlineMs: 60_000,
+    params: struct({ profile, password }),
+    result: struct({ changed: bool }),
   }),
   "vault.lock": request({
-    tag: 0x0303, level: "internal", owner: VAULT_OWNER, needs: "lock", sealed: true,
-    audit: "always", idempotent: true,
+    tag: 0x0303,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: "lock",
+    sealed: true,
+    audit: "always",
+    idempotent: true,
     params: struct({ profile: nullable(profile) }),
     result: struct({ locked: list(profile, MAX_PROFILES) }),
   }),
   "vault.status": request({
-    tag: 0x0304, level: "internal", owner: VAULT_OWNER, needs: "status-read", sealed: false,
-    audit: "refused", idempotent: true, params: nothing,
+    tag: 0x0304,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: "status-read",
+    sealed: false,
+    audit: "refused",
+    idempotent: true,
+    params: nothing,
     result: struct({
       vaults: list(struct({ profile, locked: bool, throttledMs: uint }), MAX_PROFILES),
     }),
   }),
   "vault.changed": event({
-    tag: 0x0305, level: "internal", from: VAULT_OWNER,
+    tag: 0x0305,
+    level: "internal",
+    from: VAULT_OWNER,
     params: struct({ profile, state: oneOf(["created", "unlocked", "locked"]) }),
   }),
   "vault.anchors": request({
-    tag: 0x0306, level: "internal", owner: VAULT_OWNER, needs: "audit-read", sealed: true,
-    audit: "refused", idempotent: true, params: nothing,
+    tag: 0x0306,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: "audit-read",
+    sealed: true,
+    audit: "refused",
+    idempotent: true,
+    params: nothing,
     result: struct({
       anchors: list(struct({ profile, checkpoint: checkpointSchema }), MAX_PROFILES),
     }),
   }),
   "vault.anchor": request({
-    tag: 0x0307, level: "internal", owner: VAULT_OWNER, needs: "daemon", sealed: false,
-    audit: "refused", idempotent: true, params: struct({ checkpoint: checkpointSchema }),
+    tag: 0x0307,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: "daemon",
+    sealed: false,
+    audit: "refused",
+    idempotent: true,
+    params: struct({ checkpoint: checkpointSchema }),
     result: struct({ stored: uint }),
   }),
   "secret.set": request({
-    tag: 0x0310, level: "secrets-only", owner: VAULT_OWNER, needs: "secret-write", sealed: true,
-    audit: "always", idempotent: false,
-    params: struct({ profile, name, value }), result: struct({ version: uint }),
+    tag: 0x0310,
+    level: "secrets-only",
+    owner: VAULT_OWNER,
+    needs: "secret-write",
+    sealed: true,
+    audit: "always",
+    idempotent: false,
+    params: struct({ profile, name, value }),
+    result: struct({ version: uint }),
   }),
   "secret.get": request({
-    tag: 0x0311, level: "secrets-only", owner: VAULT_OWNER, needs: "secret-read", sealed: true,
-    audit: "always", idempotent: true,
-    params: struct({ profile, name }), result: struct({ value, version: uint }),
+    tag: 0x0311,
+    level: "secrets-only",
+    owner: VAULT_OWNER,
+    needs: "secret-read",
+    sealed: true,
+    audit: "always",
+    idempotent: true,
+    params: struct({ profile, name }),
+    result: struct({ value, version: uint }),
   }),
   "secret.list": request({
-    tag: 0x0312, level: "internal", owner: VAULT_OWNER, needs: "secret-list", sealed: true,
-    audit: "always", idempotent: true, params: struct({ profile }),
+    tag: 0x0312,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: "secret-list",
+    sealed: true,
+    audit: "always",
+    idempotent: true,
+    params: struct({ profile }),
     result: struct({
       secrets: list(
         struct({ name, version: uint, updatedMs: uint, pseudonym: text(64) }),
@@ -235,12 +368,24 @@ export const MESSAGES = {
     }),
   }),
   "secret.delete": request({
-    tag: 0x0313, level: "internal", owner: VAULT_OWNER, needs: "secret-delete", sealed: true,
-    audit: "always", idempotent: false, params: struct({ profile, name }), result: nothing,
+    tag: 0x0313,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: "secret-delete",
+    sealed: true,
+    audit: "always",
+    idempotent: false,
+    params: struct({ profile, name }),
+    result: nothing,
   }),
   "secret.fetch": request({
-    tag: 0x0314, level: "secrets-only", owner: VAULT_OWNER, needs: "secret-read", sealed: true,
-    audit: "always", idempotent: true,
+    tag: 0x0314,
+    level: "secrets-only",
+    owner: VAULT_OWNER,
+    needs: "secret-read",
+    sealed: true,
+    audit: "always",
+    idempotent: true,
     /** `names` null: all of the profile. One missing name refuses the whole fetch. */
     params: struct({ profile, names: nullable(list(name, MAX_LIST_ITEMS)) }),
     result: struct({ secrets: list(struct({ name, value }), MAX_LIST_ITEMS) }),
@@ -248,8 +393,13 @@ export const MESSAGES = {
 
   // Applications. The level is the sender's choice, up to its clearance.
   "app.call": request({
-    tag: 0x0501, level: "internal", owner: "*", needs: null, sealed: false,
-    audit: "never", idempotent: false,
+    tag: 0x0501,
+    level: "internal",
+    owner: "*",
+    needs: null,
+    sealed: false,
+    audit: "never",
+    idempotent: false,
     params: struct({ body: bytes(MAX_FETCH_BYTES) }),
     result: struct({ body: bytes(MAX_FETCH_BYTES) }),
   }),
@@ -274,8 +424,7 @@ export type RequestsOf<Owner extends string> = {
 
 /** A row with its name, looked up by tag. */
 export type MessageRow = { readonly name: MessageName } & (
-  | RequestRow<unknown, unknown>
-  | EventRow<unknown>
+  RequestRow<unknown, unknown, string> | EventRow<unknown>
 );
 
 const BY_TAG: ReadonlyMap<number, MessageRow> = new Map(
@@ -289,7 +438,6 @@ const BY_TAG: ReadonlyMap<number, MessageRow> = new Map(
 export function messageByTag(tag: number): MessageRow | undefined {
   return BY_TAG.get(tag);
 }
-
 
 /** Payload of a denial: a refusal by the bus itself, or by an owner of an unsealed kind. */
 export const denialSchema = struct({ code: text(64), detail: text(300), retryAfterMs: uint });
