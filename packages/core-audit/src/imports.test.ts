@@ -1,0 +1,21 @@
+import assert from "node:assert/strict";
+import { registerHooks } from "node:module";
+import { test } from "node:test";
+
+test("the package loads no crypto provider until a hash is needed", async () => {
+  const loaded: string[] = [];
+  const hooks = registerHooks({
+    resolve: (specifier, context, next) => {
+      const resolved = next(specifier, context);
+      loaded.push(resolved.url);
+      return resolved;
+    },
+  });
+  await import("./index.ts");
+  hooks.deregister();
+  assert.ok(loaded.some((url) => url.endsWith("/verify.ts")));
+  assert.deepEqual(
+    loaded.filter((url) => /noble|sodium|hash-wasm/.test(url)),
+    [],
+  );
+});

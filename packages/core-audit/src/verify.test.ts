@@ -1,0 +1,498 @@
+import assert from "node:assert/strict";
+import { hash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { blake3 } from "@sesame/core-crypto/blake3";
+import type { Checkpoint } from "@sesame/core-types";
+import fc from "fast-check";
+import { Batch } from "./batch.ts";
+import { ORIGIN } from "./chain.ts";
+import { controlBody, eventBody, parseEntry, type AuditEntry } from "./entry.ts";
+import { loadHashers } from "./io/hashers.ts";
+import { hashedText, lineText } from "./line.ts";
+import { appendMany, EVENT, open, OWNER, START_MS, STRANGER } from "./testing/fixture.ts";
+import { fsError, MemoryFiles } from "./testing/memory-files.ts";
+import { verifyAudit, type AuditReport } from "./verify.ts";
+
+const FIRST = "000001.jsonl";
+
+function verifyIn(files: MemoryFiles, anchors: readonly Checkpoint[] = []): Promise<AuditReport> {
+  return verifyAudit("", { ...OWNER, anchors, files });
+}
+
+function verifyBytes(bytes: Uint8Array, anchors: readonly Checkpoint[] = []): Promise<AuditReport> {
+  return verifyIn(MemoryFiles.of(new Map([[FIRST, bytes]])), anchors);
+}
+
+function linesOf(bytes: Buffer): string[] {
+  return bytes.toString("utf8").trimEnd().split("\n");
+}
+
+function join(lines: readonly string[]): Buffer {
+  return Buffer.from(lines.map((line) => `${line}\n`).join(""));
+}
+
+function entryOf(line: string | undefined): AuditEntry {
+  const entry = parseEntry(line ?? "");
+  assert.ok(entry);
+  return entry;
+}
+
+/** 26 entries; checkpoints on lines 2, 7, 12, 17, 22; the last four are not signed. */
+async function sample(): Promise<{ bytes: Buffer; anchors: Checkpoint[] }> {
+  const files = new MemoryFiles();
+  const limits = { checkpointEntries: 4 };
+  const log = await open("", { files, limits });
+  const anchors: Checkpoint[] = [];
+  log.onCheckpoint((checkpoint) => anchors.push(checkpoint));
+  await appendMany(log, 19);
+  const bytes = files.get(FIRST);
+  assert.equal(linesOf(bytes).length, 25);
+  return { bytes, anchors };
+}
+
+/** The same log by whoever holds a key: every entry from `from` on is made anew. */
+async function rewrite(
+  bytes: Buffer,
+  sign: (message: Uint8Array) => Uint8Array,
+  change: (entry: AuditEntry) => AuditEntry,
+): Promise<Buffer> {
+  const { entry: hasher } = await loadHashers("blake3");
+  const { installationId } = OWNER;
+  const batch = new Batch({ hasher, installationId, sign }, ORIGIN);
+  for (const line of linesOf(bytes)) {
+    const entry = change(entryOf(line));
+    const { control, time } = entry;
+    if (control === null) batch.add(time, eventBody(entry));
+    else if (control.type === "checkpoint") batch.checkpoint(time);
+    else batch.control(time, control);
+  }
+  return batch.toBytes();
+}
+
+const edited = (entry: AuditEntry): AuditEntry =>
+  entry.seq === 9 ? { ...entry, outcome: "something else" } : entry;
+
+test("[AUDIT-4] the hash is H over the prefix and the line before its hash", async () => {
+  const oracles = {
+    blake3: (bytes: Uint8Array) => Buffer.from(blake3(bytes)).toString("hex"),
+    sha256: (bytes: Uint8Array) => hash("sha256", bytes, "hex"),
+  };
+  for (const algorithm of ["blake3", "sha256"] as const) {
+    const files = new MemoryFiles();
+    const log = await open("", { files, algorithm });
+    await log.append({ ...EVENT, object: "größe/\u2028" });
+    await log.close();
+    for (const line of linesOf(files.get(FIRST))) {
+      const hashed = line.slice(0, line.lastIndexOf(',"hash":'));
+      const expected = oracles[algorithm](Buffer.from(`sesame audit entry v1${hashed}`));
+      assert.equal(entryOf(line).hash, expected);
+    }
+    assert.equal((await verifyIn(files)).ok, true);
+  }
+});
+
+test("[AUDIT-5] entries are chained and numbered, across segments", async () => {
+  const files = new MemoryFiles();
+  const log = await open("", { files, limits: { segmentBytes: 32_768 } });
+  await appendMany(log, 100);
+  await log.close();
+  const lines = [FIRST, "000002.jsonl"].flatMap((name) => linesOf(files.get(name)));
+  let before = { seq: 0, hash: "0".repeat(64) };
+  for (const entry of lines.map(entryOf)) {
+    assert.deepEqual([entry.seq, entry.prev], [before.seq + 1, before.hash]);
+    before = entry;
+  }
+  assert.equal((await verifyIn(files)).ok, true);
+});
+
+test("[AUDIT-5] an entry with a good hash and another number or predecessor is bad", async () => {
+  // SECURITY: unsigned entries carry no more than their hash, which anybody can make.
+  const { entry: hasher } = await loadHashers("blake3");
+  const { bytes } = await sample();
+  const lines = linesOf(bytes);
+  const last = entryOf(lines.at(-1));
+  const forge = (prev: string, seq: number): Buffer => {
+    const hashed = hashedText(prev, seq, START_MS, eventBody(EVENT));
+    const hashOf = Buffer.from(hasher.ofText(hashed)).toString("hex");
+    return join([...lines, lineText(hashed, hashOf)]);
+  };
+  assert.equal((await verifyBytes(forge(last.hash, 26))).ok, true);
+  for (const seq of [0, 25, 27]) {
+    const { firstBad } = await verifyBytes(forge(last.hash, seq));
+    assert.deepEqual([firstBad?.line, firstBad?.sequence], [26, seq]);
+    assert.match(firstBad?.reason ?? "", /follows entry 25/);
+  }
+  const { firstBad } = await verifyBytes(forge(last.prev, 26));
+  assert.equal(firstBad?.line, 26);
+  assert.match(firstBad.reason, /does not continue/);
+});
+
+test("[AUDIT-25] any changed byte is found, on its line", async () => {
+  // SECURITY: a changed entry could hide who read a secret.
+  const { bytes } = await sample();
+  const flip = fc.record({ at: fc.nat(bytes.length - 1), by: fc.integer({ min: 1, max: 255 }) });
+  await fc.assert(
+    fc.asyncProperty(flip, async ({ at, by }) => {
+      const changed = Buffer.from(bytes);
+      changed[at] = (changed[at] ?? 0) ^ by;
+      const report = await verifyBytes(changed);
+      const line = linesOf(Buffer.concat([bytes.subarray(0, at), Buffer.from("x")])).length;
+      if (at === bytes.length - 1) {
+        assert.equal(report.entries, line - 1);
+        assert.match(report.blind.join(), /are not a whole entry/);
+      } else {
+        assert.equal(report.ok, false);
+        assert.equal(report.firstBad?.line, line);
+        assert.equal(report.entries, line - 1);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("[AUDIT-25] a removed, added, repeated or moved line is found, where it stands", async () => {
+  // SECURITY: an entry could be left out, or made up, between two real ones.
+  const { bytes, anchors } = await sample();
+  const lines = linesOf(bytes);
+  const index = fc.nat(lines.length - 1);
+  await fc.assert(
+    fc.asyncProperty(index, index, async (i, j) => {
+      const [low, high] = [Math.min(i, j), Math.max(i, j)];
+
+      const removed = await verifyBytes(join(lines.toSpliced(low, 1)), anchors);
+      if (low < lines.length - 1) assert.equal(removed.firstBad?.line, low + 1);
+      else assert.deepEqual([removed.ok, removed.entries], [true, lines.length - 1]);
+
+      const added = await verifyBytes(join(lines.toSpliced(low, 0, lines[high] ?? "")), anchors);
+      assert.equal(added.firstBad?.line, low === high ? low + 2 : low + 1);
+
+      if (low === high) return;
+      const swapped = lines.with(low, lines[high] ?? "").with(high, lines[low] ?? "");
+      const moved = await verifyBytes(join(swapped), anchors);
+      assert.equal(moved.firstBad?.line, low + 1);
+      assert.equal(moved.ok, false);
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test("[AUDIT-27] a log cut anywhere before its anchor is found; behind it, it is said", async () => {
+  // SECURITY: the newest entries are those that an intruder wants gone.
+  const { bytes, anchors } = await sample();
+  const anchor = anchors.at(-1);
+  assert.equal(anchor?.sequence, 21);
+  await fc.assert(
+    fc.asyncProperty(fc.nat(bytes.length), async (length) => {
+      const cut = bytes.subarray(0, length);
+      const whole = cut.toString("latin1").split("\n").length - 1;
+      const report = await verifyBytes(cut, anchors);
+      assert.equal(report.entries, whole);
+      assert.equal(report.ok, whole >= 21);
+      if (whole === 0) return;
+      assert.equal(report.anchors.at(-1)?.state, whole >= 21 ? "matches" : "missing");
+      if (whole < 21)
+        assert.deepEqual(report.firstBad, {
+          segment: 1,
+          line: whole + 1,
+          sequence: whole + 1,
+          reason: "the log ends here; an anchor saw entry 21",
+        });
+      const unfinished = report.blind.some((sentence) => /not a whole entry/.test(sentence));
+      assert.equal(unfinished, cut.at(-1) !== 0x0a);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test("[AUDIT-26] a log rewritten without the signing key fails at its first checkpoint", async () => {
+  // SECURITY: hashes are public; without signatures anybody could make a whole new history.
+  const { bytes } = await sample();
+  const sign = (message: Uint8Array): Uint8Array => OWNER.suite.ed25519Sign(STRANGER, message);
+  const report = await verifyBytes(await rewrite(bytes, sign, edited));
+  assert.equal(report.ok, false);
+  assert.equal(report.firstBad?.line, 2);
+  assert.match(report.firstBad.reason, /signature does not fit/);
+});
+
+test("[AUDIT-26] hashes made anew up to the next checkpoint fail at that checkpoint", async () => {
+  // SECURITY: the same, for a single entry.
+  const { bytes } = await sample();
+  const forged = linesOf(await rewrite(bytes, OWNER.sign, edited));
+  const real = linesOf(bytes);
+  // Lines 9 to 11 are forged with good hashes; 12 is a checkpoint with the old signature.
+  const old = entryOf(real[11]);
+  const before = entryOf(forged[10]);
+  assert.ok(old.control);
+  const hashed = hashedText(before.hash, 12, old.time, controlBody(old.control));
+  const hasher = (await loadHashers("blake3")).entry;
+  const line = lineText(hashed, Buffer.from(hasher.ofText(hashed)).toString("hex"));
+  const report = await verifyBytes(join([...forged.slice(0, 11), line, ...real.slice(12)]));
+  assert.deepEqual([report.firstBad?.line, report.firstBad?.sequence], [12, 12]);
+  assert.match(report.firstBad?.reason ?? "", /signature does not fit/);
+});
+
+test("[AUDIT-27] a log rewritten with the signing key contradicts its anchors", async () => {
+  // SECURITY: who has the daemon's key could otherwise rewrite everything.
+  const { bytes, anchors } = await sample();
+  const forged = await rewrite(bytes, OWNER.sign, edited);
+  assert.equal((await verifyBytes(forged)).ok, true);
+  const report = await verifyBytes(forged, anchors.toReversed());
+  assert.equal(report.ok, false);
+  assert.deepEqual(report.anchors, [
+    { sequence: 6, state: "matches" },
+    { sequence: 11, state: "contradicts" },
+    { sequence: 16, state: "unreached" },
+    { sequence: 21, state: "unreached" },
+  ]);
+  assert.equal(report.firstBad?.sequence, 11);
+  assert.equal(report.entries, 10);
+});
+
+test("[AUDIT-27] an anchor that nobody signed makes the log not good", async () => {
+  // SECURITY: an anchor that was tampered with must not pass for one that agrees.
+  const { bytes, anchors } = await sample();
+  const [first] = anchors;
+  assert.ok(first);
+  for (const anchor of [
+    { ...first, sequence: 5 },
+    { ...first, hash: new Uint8Array(32) },
+    { ...first, timeMs: first.timeMs + 1 },
+    { ...first, signature: new Uint8Array(64) },
+  ]) {
+    const report = await verifyBytes(bytes, [anchor]);
+    assert.equal(report.ok, false);
+    assert.deepEqual(report.anchors, [{ sequence: anchor.sequence, state: "not signed" }]);
+  }
+});
+
+test("[AUDIT-26] the key and the installation are the verifier's, not the log's", async () => {
+  // SECURITY: a log of somebody else, put in this place, would verify with its own key.
+  const { bytes } = await sample();
+  const files = MemoryFiles.of(new Map([[FIRST, bytes]]));
+  const publicKey = OWNER.suite.ed25519PublicKey(STRANGER);
+  const key = await verifyAudit("", { ...OWNER, publicKey, anchors: [], files });
+  assert.equal(key.firstBad?.line, 2);
+  const installationId = new Uint8Array(16);
+  const id = await verifyAudit("", { ...OWNER, installationId, anchors: [], files });
+  assert.equal(id.firstBad?.line, 1);
+  assert.match(id.firstBad.reason, /another installation/);
+});
+
+async function threeSegments(): Promise<Map<string, Buffer>> {
+  const files = new MemoryFiles();
+  const log = await open("", { files, limits: { segmentBytes: 32_768 } });
+  await appendMany(log, 180);
+  await log.close();
+  const names = (await files.list()).toSorted();
+  assert.equal(names.length, 3);
+  return new Map(names.map((name) => [name, Buffer.from(files.get(name))]));
+}
+
+const MOVES: readonly [string, (log: Map<string, Buffer>) => void, segment: number][] = [
+  ["a missing segment", (log) => log.delete("000002.jsonl"), 2],
+  ["a missing first segment", (log) => log.delete(FIRST), 1],
+  ["an empty last segment", (log) => log.set("000003.jsonl", Buffer.alloc(0)), 3],
+  [
+    "swapped segments",
+    (log) => {
+      const [second, third] = [log.get("000002.jsonl"), log.get("000003.jsonl")];
+      assert.ok(second && third);
+      log.set("000002.jsonl", third);
+      log.set("000003.jsonl", second);
+    },
+    2,
+  ],
+  [
+    "a segment cut short at a line",
+    (log) => {
+      const lines = linesOf(log.get("000002.jsonl") ?? Buffer.alloc(0));
+      log.set("000002.jsonl", join(lines.slice(0, -1)));
+    },
+    3,
+  ],
+  [
+    "a segment cut short within a line",
+    (log) => {
+      const bytes = log.get("000002.jsonl") ?? Buffer.alloc(0);
+      log.set("000002.jsonl", bytes.subarray(0, -5));
+    },
+    2,
+  ],
+  [
+    "two segments made one",
+    (log) => {
+      const both = [log.get("000002.jsonl"), log.get("000003.jsonl")].map((b) => b ?? GAP);
+      log.set("000002.jsonl", Buffer.concat(both));
+      log.delete("000003.jsonl");
+    },
+    2,
+  ],
+];
+const GAP = Buffer.alloc(0);
+
+for (const [what, move, segment] of MOVES)
+  test(`[AUDIT-2] ${what} is found`, async () => {
+    // SECURITY: whole files are the easiest thing to take away.
+    const log = await threeSegments();
+    assert.equal((await verifyIn(MemoryFiles.of(log))).ok, true);
+    move(log);
+    const report = await verifyIn(MemoryFiles.of(log));
+    assert.equal(report.ok, false);
+    assert.equal(report.firstBad?.segment, segment);
+  });
+
+test("[AUDIT-28] a log that is not there is not good", async () => {
+  // SECURITY: to remove the whole log must not be a way to pass.
+  for (const files of [new MemoryFiles(), MemoryFiles.of(new Map([["notes.txt", GAP]]))]) {
+    const report = await verifyIn(files);
+    assert.equal(report.ok, false);
+    assert.deepEqual(report.firstBad, {
+      segment: 1,
+      line: 1,
+      sequence: 1,
+      reason: "there is no log",
+    });
+  }
+  const nowhere = await verifyAudit("/nonexistent/audit", { ...OWNER, anchors: [] });
+  assert.equal(nowhere.ok, false);
+});
+
+test("[AUDIT-6] a line that is too long is bad, however good its hash", async () => {
+  const { entry: hasher } = await loadHashers("sha256");
+  const long = Buffer.alloc(20_000, "x").toString();
+  const { bytes } = await sample();
+  const files = new MemoryFiles();
+  await (await open("", { files, algorithm: "sha256" })).close();
+  const head = entryOf(linesOf(files.get(FIRST)).at(-1));
+  const hashed = hashedText(head.hash, 3, START_MS, eventBody({ ...EVENT, object: long }));
+  assert.throws(() => assert.equal(hasher.ofText(hashed).length, 0));
+  const line = `${lineText(hashed, "0".repeat(64))}\n`;
+  const report = await verifyBytes(Buffer.concat([files.get(FIRST), Buffer.from(line)]));
+  assert.deepEqual([report.firstBad?.line, report.entries], [3, 2]);
+  assert.match(report.firstBad?.reason ?? "", /longer than 16384 bytes/);
+  const endless = await verifyBytes(Buffer.concat([bytes, Buffer.alloc(3_000_000, "x")]));
+  assert.match(endless.firstBad?.reason ?? "", /longer than 16384 bytes/);
+});
+
+test("[AUDIT-9] a control entry with anything else in it is refused", async () => {
+  // SECURITY: text beside a signature could be taken for what was signed.
+  const { entry: hasher } = await loadHashers("blake3");
+  const { bytes } = await sample();
+  const lines = linesOf(bytes);
+  const line = lines[1] ?? "";
+  const changes: ((hashed: string) => string)[] = [
+    (hashed) => hashed.replace('"actor":null', '"actor":null,"note":"all is well"'),
+    (hashed) => hashed.replace('"outcome":"ok"', '"outcome":"denied"'),
+    (hashed) => hashed.replace('"type":"checkpoint"', '"type": "checkpoint"'),
+    (hashed) => hashed.replace('"type":"checkpoint"', '"type":"remark"'),
+    (hashed) => hashed.replace('"signature":"', '"signature":"00'),
+    (hashed) => hashed.replace('"action":"audit.checkpoint"', '"action":"audit.genesis"'),
+  ];
+  for (const change of changes) {
+    const hashed = line.slice(0, line.lastIndexOf(',"hash":'));
+    const changed = change(hashed);
+    assert.notEqual(changed, hashed);
+    const hashOf = Buffer.from(hasher.ofText(changed)).toString("hex");
+    const report = await verifyBytes(join(lines.with(1, lineText(changed, hashOf))));
+    assert.equal(report.firstBad?.line, 2);
+    assert.match(report.firstBad.reason, /not a control entry/);
+  }
+});
+
+test("[AUDIT-29] bytes after the last line feed are counted and no entry", async () => {
+  const { bytes } = await sample();
+  const report = await verifyBytes(Buffer.concat([bytes, Buffer.from('{"prev":"')]));
+  assert.equal(report.ok, true);
+  assert.equal(report.entries, 25);
+  assert.match(report.blind.join("\n"), /the last 9 bytes are not a whole entry/);
+});
+
+test("[AUDIT-30] gaps are listed with the state of their bytes", async () => {
+  // SECURITY: what a crash tore may be the trace of who caused it.
+  const { bytes } = await sample();
+  const files = MemoryFiles.of(new Map([[FIRST, Buffer.concat([bytes, Buffer.from("torn")])]]));
+  await (await open("", { files })).close();
+  const gap = { sequence: 27, bytes: 4, hash: "", file: "torn-26.bin", saved: "" };
+  gap.hash = Buffer.from(blake3(Buffer.from("torn"))).toString("hex");
+  const states: [saved: string, change: () => unknown][] = [
+    ["matches", () => undefined],
+    ["differs", () => files.put("torn-26.bin", Buffer.from("torN"))],
+    ["differs", () => files.put("torn-26.bin", Buffer.from("torn and more"))],
+    ["missing", () => files.remove("torn-26.bin")],
+  ];
+  for (const [saved, change] of states) {
+    await change();
+    const report = await verifyIn(files);
+    assert.equal(report.ok, true);
+    assert.deepEqual(report.gaps, [{ ...gap, saved }]);
+  }
+});
+
+test("[AUDIT-30] a gap entry opens no file but a torn one of its directory", async () => {
+  // SECURITY: a forged gap entry could make a verifier that runs as root tell of any file.
+  const { entry: hasher } = await loadHashers("blake3");
+  const { bytes } = await sample();
+  const end = entryOf(linesOf(bytes).at(-1));
+  const head = { sequence: end.seq, hash: end.hash, timeMs: end.time };
+  const secret = Buffer.from("hello");
+  const hashOf = Buffer.from(blake3(secret)).toString("hex");
+  const batch = new Batch({ ...OWNER, hasher }, head);
+  batch.control(START_MS, { type: "gap", bytes: 5, hash: hashOf, file: "../secret" });
+  const log = new Map([
+    [FIRST, Buffer.concat([bytes, batch.toBytes()])],
+    ["../secret", secret],
+  ]);
+  const report = await verifyIn(MemoryFiles.of(log));
+  assert.deepEqual(
+    report.gaps.map(({ saved }) => saved),
+    ["differs"],
+  );
+});
+
+test("[AUDIT-31] a report says what it could not see", async () => {
+  const { bytes, anchors } = await sample();
+  assert.deepEqual((await verifyBytes(bytes)).blind, [
+    "entries after checkpoint 22 (3) are chained but not yet signed; someone with write access" +
+      " could replace or remove them",
+    "no anchor outside the log was given: a log rewritten together with the signing key, or cut" +
+      " back to an older checkpoint, would not be noticed",
+  ]);
+  assert.deepEqual((await verifyBytes(bytes, anchors.slice(0, 1))).blind.slice(1), [
+    "no anchor is newer than entry 6: entries after it (19) rewritten together with the signing" +
+      " key, or cut back to an older checkpoint, would not be noticed",
+  ]);
+  const broken = Buffer.from(bytes);
+  broken[700] = 0;
+  assert.equal(
+    (await verifyBytes(broken)).blind[0],
+    "nothing after the first bad entry was judged",
+  );
+
+  const files = new MemoryFiles();
+  const log = await open("", { files });
+  await log.append(EVENT);
+  const anchor = await log.checkpoint();
+  assert.deepEqual((await verifyIn(files, [anchor])).blind, [
+    "no anchor is newer than entry 3: entries after it (1) rewritten together with the signing" +
+      " key, or cut back to an older checkpoint, would not be noticed",
+  ]);
+});
+
+test("a file system that refuses to read is a failure, not a verdict", async () => {
+  const { bytes } = await sample();
+  const files = MemoryFiles.of(new Map([[FIRST, bytes]]));
+  files.mishap = (operation) => {
+    if (operation === "read") throw fsError("EIO");
+  };
+  await assert.rejects(verifyIn(files), { code: "EIO" });
+});
+
+test("[AUDIT-25] the example of docs/AUDIT.md is a good log", async () => {
+  const document = await readFile(new URL("../../../docs/AUDIT.md", import.meta.url), "utf8");
+  const example = /```jsonl\n(?<log>[^`]*)```/.exec(document)?.groups?.["log"] ?? "";
+  const report = await verifyBytes(Buffer.from(example));
+  assert.equal(report.ok, true, JSON.stringify(report.firstBad));
+  assert.deepEqual([report.entries, report.checkpoints, report.lastSequence], [4, 2, 4]);
+  assert.match(document, new RegExp(Buffer.from(OWNER.publicKey).toString("hex")));
+});

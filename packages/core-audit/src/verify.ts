@@ -1,0 +1,276 @@
+import { toHex, type Checkpoint } from "@sesame/core-types";
+import { ChainReader, type Rules } from "./chain.ts";
+import { isSigned, type LogOwner, type SignatureVerifier } from "./checkpoint.ts";
+import { readUpTo, withFile, type AuditFile, type AuditFiles } from "./files.ts";
+import { loadHashers, type LogHashers } from "./io/hashers.ts";
+import { nodeFiles } from "./io/node-files.ts";
+import { eachLine, LineReader } from "./line-reader.ts";
+import { MAX_LINE_BYTES, MAX_REPORTED_GAPS, RECOVERY_BYTES, SCAN_BYTES } from "./limits.ts";
+import { isTorn, missingSegment, segmentName, segmentNumbers } from "./names.ts";
+import { firstEntry } from "./recover.ts";
+
+export type VerifyOptions = LogOwner & {
+  /** A crypto suite. */
+  readonly suite: SignatureVerifier;
+  /** Checkpoints that were kept outside of the log. */
+  readonly anchors: readonly Checkpoint[];
+  readonly files?: AuditFiles;
+};
+
+/** `missing`: the log ends before it. `unreached`: the first bad entry comes before it. */
+export type AnchorState = "matches" | "contradicts" | "missing" | "unreached" | "not signed";
+
+export type AuditReport = {
+  /** No bad entry, and every anchor matches. */
+  readonly ok: boolean;
+  /** Entries that are good: all, or those before the first bad one. */
+  readonly entries: number;
+  readonly segments: number;
+  readonly checkpoints: number;
+  readonly lastSequence: number;
+  /** 64 hex digits; zeros if there is no good entry. */
+  readonly lastHash: string;
+  /** `line` counts from 1. `sequence` is the entry's own claim. */
+  readonly firstBad: {
+    readonly segment: number;
+    readonly line: number;
+    readonly sequence: number | null;
+    readonly reason: string;
+  } | null;
+  /** Where crashes tore the log; the first 256. */
+  readonly gaps: readonly Gap[];
+  readonly anchors: readonly { readonly sequence: number; readonly state: AnchorState }[];
+  /** What is worth knowing and no error. */
+  readonly notes: readonly string[];
+  /** What this verification could not see, in sentences. */
+  readonly blind: readonly string[];
+};
+
+export type Gap = {
+  readonly sequence: number;
+  readonly bytes: number;
+  /** 64 hex digits. */
+  readonly hash: string;
+  readonly file: string;
+  /** Whether the bytes that were set aside are still what the log says. */
+  readonly saved: "matches" | "differs" | "missing";
+};
+
+/**
+ * Reads a log from its first entry to its last, in constant memory, and writes nothing.
+ *
+ * @param dir - directory of the log
+ * @throws what the file system throws, apart from absence
+ */
+export async function verifyAudit(dir: string, options: VerifyOptions): Promise<AuditReport> {
+  const files = options.files ?? nodeFiles(dir);
+  const numbers = segmentNumbers((await files.list()) ?? []);
+  const control = numbers.includes(1) ? (await firstEntry(files, 1))?.control : null;
+  // Whatever is no genesis entry is refused as such, with either hash.
+  const hashers = await loadHashers(control?.type === "genesis" ? control.algorithm : "sha256");
+  const run = new Verification(files, options, hashers);
+  await run.readAll(numbers);
+  return run.report();
+}
+
+class Verification {
+  readonly #files: AuditFiles;
+  readonly #hashers: LogHashers;
+  readonly #chain: ChainReader;
+  /** Ascending, those that the owner signed; the first `#passed` were compared. */
+  readonly #anchors: { readonly sequence: number; readonly hash: string; state: AnchorState }[];
+  readonly #forged: readonly number[];
+  #passed = 0;
+  #entries = 0;
+  #firstBad: AuditReport["firstBad"] = null;
+  #segments = 0;
+  #line = 0;
+  #checkpoints = 0;
+  #signedUpTo = 0;
+  #unfinished = 0;
+  readonly #gaps: Omit<Gap, "saved">[] = [];
+  #gapCount = 0;
+  #backwards = { times: 0, first: 0 };
+
+  constructor(files: AuditFiles, options: VerifyOptions, hashers: LogHashers) {
+    this.#files = files;
+    this.#hashers = hashers;
+    const { installationId, publicKey, suite: verifier } = options;
+    const rules: Rules = { installationId, publicKey, verifier, hasher: hashers.entry };
+    this.#chain = new ChainReader(rules);
+    const told = options.anchors.map((anchor) => ({ ...anchor, hash: toHex(anchor.hash) }));
+    const genuine = told.filter((anchor) => isSigned(verifier, rules, anchor, anchor.signature));
+    this.#forged = told.filter((anchor) => !genuine.includes(anchor)).map((a) => a.sequence);
+    this.#anchors = genuine
+      .map(({ sequence, hash }) => ({ sequence, hash, state: "unreached" as AnchorState }))
+      .toSorted((a, b) => a.sequence - b.sequence);
+  }
+
+  async readAll(numbers: readonly number[]): Promise<void> {
+    const missing = missingSegment(numbers);
+    const last = missing === null ? numbers.length : missing - 1;
+    for (let segment = 1; segment <= last && this.#firstBad === null; segment++)
+      await this.#readSegment(segment, segment === numbers.at(-1));
+    if (this.#firstBad !== null) return;
+    if (missing !== null) return this.#absent(missing, `segment ${missing} is missing`);
+    if (numbers.length === 0) return this.#absent(1, "there is no log");
+    this.#endOfLog();
+  }
+
+  async #readSegment(segment: number, isLast: boolean): Promise<void> {
+    const name = segmentName(segment);
+    const found = await withFile(this.#files, name, (file) =>
+      this.#readFile(segment, file, isLast),
+    );
+    if (found === null) this.#absent(segment, `segment ${segment} is missing`);
+  }
+
+  async #readFile(segment: number, file: AuditFile, isLast: boolean): Promise<true> {
+    this.#segments++;
+    this.#line = 0;
+    const reader = new LineReader(file, SCAN_BYTES);
+    for (let block; (block = await reader.next()) !== null;) {
+      const lines = block;
+      const whole = eachLine(lines, (start, end) => this.#accept(segment, lines, start, end));
+      if (!whole) return true;
+    }
+    const { unfinished } = reader;
+    if (reader.isOverlong) this.#bad(segment, null, `it is longer than ${MAX_LINE_BYTES} bytes`);
+    else if (this.#line === 0) this.#bad(segment, null, "the segment has no entry");
+    else if (unfinished > 0 && !isLast) this.#bad(segment, null, "the line is not whole");
+    this.#unfinished = unfinished;
+    return true;
+  }
+
+  #accept(segment: number, block: Buffer, start: number, end: number): boolean {
+    const chain = this.#chain;
+    const before = chain.timeMs;
+    const bad = chain.accept(block, start, end, { segment, isFirst: this.#line === 0 });
+    if (bad !== null) {
+      this.#bad(segment, bad.sequence, bad.reason);
+      return false;
+    }
+    if (chain.timeMs < before) {
+      this.#backwards.times++;
+      this.#backwards.first ||= chain.sequence;
+    }
+    if (chain.control !== null) this.#note();
+    if (!this.#compareAnchors(segment)) return false;
+    this.#entries++;
+    this.#line++;
+    return true;
+  }
+
+  #note(): void {
+    const { control, sequence } = this.#chain;
+    if (control?.type === "checkpoint") {
+      this.#checkpoints++;
+      this.#signedUpTo = sequence;
+    }
+    if (control?.type !== "gap") return;
+    this.#gapCount++;
+    const { bytes, hash, file } = control;
+    if (this.#gaps.length < MAX_REPORTED_GAPS) this.#gaps.push({ sequence, bytes, hash, file });
+  }
+
+  /** False if an anchor tells of another entry than the last. */
+  #compareAnchors(segment: number): boolean {
+    const { sequence } = this.#chain;
+    for (let anchor; (anchor = this.#anchors[this.#passed]) !== undefined; this.#passed++) {
+      if (anchor.sequence > sequence) break;
+      const agrees = anchor.sequence === sequence && anchor.hash === this.#chain.hash;
+      anchor.state = agrees ? "matches" : "contradicts";
+      if (!agrees) {
+        this.#bad(segment, sequence, "an anchor saw another entry here: the log was rewritten");
+        return false;
+      }
+    }
+    return true;
+  }
+
+  #endOfLog(): void {
+    const beyond = this.#anchors.slice(this.#passed);
+    for (const anchor of beyond) anchor.state = "missing";
+    const seen = beyond.at(-1)?.sequence;
+    if (seen === undefined) return;
+    const next = this.#chain.sequence + 1;
+    this.#bad(this.#segments, next, `the log ends here; an anchor saw entry ${seen}`);
+  }
+
+  #bad(segment: number, sequence: number | null, reason: string): void {
+    this.#firstBad = { segment, line: this.#line + 1, sequence, reason };
+  }
+
+  #absent(segment: number, reason: string): void {
+    this.#firstBad = { segment, line: 1, sequence: this.#chain.sequence + 1, reason };
+  }
+
+  async report(): Promise<AuditReport> {
+    const gaps: Gap[] = [];
+    for (const gap of this.#gaps) gaps.push({ ...gap, saved: await this.#savedState(gap) });
+    const forged = this.#forged.map((sequence) => ({ sequence, state: "not signed" as const }));
+    const anchors = [
+      ...this.#anchors.map(({ sequence, state }) => ({ sequence, state })),
+      ...forged,
+    ];
+    return {
+      ok: this.#firstBad === null && anchors.every(({ state }) => state === "matches"),
+      entries: this.#entries,
+      segments: this.#segments,
+      checkpoints: this.#checkpoints,
+      lastSequence: this.#chain.sequence,
+      lastHash: this.#chain.hash,
+      firstBad: this.#firstBad,
+      gaps,
+      anchors,
+      notes: this.#notes(),
+      blind: this.#blind(),
+    };
+  }
+
+  async #savedState(gap: Omit<Gap, "saved">): Promise<Gap["saved"]> {
+    // The name comes from the log: nothing but a torn file of this directory is opened.
+    if (!isTorn(gap.file) || gap.bytes > RECOVERY_BYTES) return "differs";
+    const bytes = await withFile(this.#files, gap.file, (file) => readUpTo(file, 0, gap.bytes + 1));
+    if (bytes === null) return "missing";
+    return toHex(this.#hashers.plain(bytes)) === gap.hash ? "matches" : "differs";
+  }
+
+  #notes(): string[] {
+    const { times, first } = this.#backwards;
+    const unlisted = this.#gapCount - this.#gaps.length;
+    return [
+      ...(times > 0 ? [`the clock went back ${times} times, first at entry ${first}`] : []),
+      ...(unlisted > 0 ? [`${unlisted} more gaps are recorded`] : []),
+    ];
+  }
+
+  #blind(): string[] {
+    const last = this.#chain.sequence;
+    const anchored = this.#anchors.findLast(({ state }) => state === "matches")?.sequence;
+    const unsigned = last - this.#signedUpTo;
+    const sentences: string[] = [];
+    if (this.#firstBad !== null) sentences.push("nothing after the first bad entry was judged");
+    if (unsigned > 0)
+      sentences.push(
+        `entries after checkpoint ${this.#signedUpTo} (${unsigned}) are chained but not yet signed;` +
+          " someone with write access could replace or remove them",
+      );
+    if (this.#unfinished > 0)
+      sentences.push(
+        `the last ${this.#unfinished} bytes are not a whole entry: it is being written, or a crash` +
+          " tore it; the next start of the daemon records a gap",
+      );
+    if (anchored === undefined)
+      sentences.push(
+        "no anchor outside the log was given: a log rewritten together with the signing key, or" +
+          " cut back to an older checkpoint, would not be noticed",
+      );
+    else if (anchored < last)
+      sentences.push(
+        `no anchor is newer than entry ${anchored}: entries after it (${last - anchored}) rewritten` +
+          " together with the signing key, or cut back to an older checkpoint, would not be noticed",
+      );
+    return sentences;
+  }
+}
