@@ -1,1 +1,18 @@
-export {};
+export {
+  runDaemon,
+  type DaemonContext,
+  type DaemonSpec,
+  type RunningDaemon,
+} from "./io/run-daemon.ts";
+export { jsonLog } from "./io/log.ts";
+export { errorCode, fileFault, privateDirectory, readBounded, replaceFile } from "./io/files.ts";
+export { requireInstallation } from "./io/open-bus.ts";
+export { pathsFrom, type Paths } from "./install/paths.ts";
+export { createKeyFile, loadKeyFile, type IdentityKeys } from "./install/key-file.ts";
+export {
+  identityOf,
+  loadInstallation,
+  saveInstallation,
+  type Installation,
+} from "./install/installation.ts";
+export { SealedOwner } from "./seal/sealed-owner.ts";

@@ -35,9 +35,10 @@ export type Call = {
    * Puts the call on record as done. Resolves once the record is on disk: before that nothing
    * may be released or changed.
    *
+   * @param objects - one record for each, instead of one for what `about` named
    * @throws {Denial} audit-unavailable
    */
-  record: () => Promise<void>;
+  record: (objects?: readonly (string | null)[]) => Promise<void>;
 };
 
 /** One function for every request that an identity owns. */
@@ -55,8 +56,8 @@ export type DispatcherOptions<Owner extends string> = {
   readonly registry: Registry;
   /** The owner's end of sealed calls; an owner of none leaves it out. */
   readonly sealed?: SealedOwner;
-  /** Resolves once the record is durable. */
-  readonly audit: (record: AuditRecord) => Promise<void>;
+  /** Resolves once the records are durable. */
+  readonly audit: (records: AuditRecord[]) => Promise<void>;
   readonly log: Log;
   /** Names a fault in the reply and in the log. */
   readonly incident: () => string;
@@ -100,8 +101,9 @@ export class Dispatcher<Owner extends string> {
       identity,
       session: header.sender.session,
       about: (profile, object = null) => Object.assign(record, { profile, object }),
-      record: async () => {
-        await this.#append({ ...record, outcome: "ok" });
+      record: async (objects = [null]) => {
+        const done = { ...record, outcome: "ok" };
+        await this.#append(objects.map((object) => ({ ...done, object: object ?? done.object })));
         recorded = true;
       },
     };
@@ -120,7 +122,8 @@ export class Dispatcher<Owner extends string> {
       if (row.audit !== "never") await this.#record(record, `refused:${refusal.code}`);
       return denial(refusal, seal);
     } finally {
-      body.fill(0);
+      // What came in clear may still be in use by whoever recorded it.
+      if (seal !== null) body.fill(0);
     }
   }
 
@@ -152,7 +155,9 @@ export class Dispatcher<Owner extends string> {
 
   #refusal(cause: unknown, row: Request): Denial {
     if (cause instanceof Denial) return cause;
-    if (cause instanceof Violation) return new Denial("params-invalid", cause.rule);
+    // CODEC-2 is about what the caller sent; a result that does not encode is a fault of ours.
+    if (cause instanceof Violation && cause.rule === "CODEC-2")
+      return new Denial("params-invalid", cause.rule);
     const incident = this.#options.incident();
     const error = cause instanceof Error ? cause : new Error(String(cause));
     this.#options.log("error", "fault", { incident, kind: row.name, error: error.stack ?? "" });
@@ -162,16 +167,16 @@ export class Dispatcher<Owner extends string> {
   /** A refusal stands whether or not it can be recorded. */
   async #record(record: AuditRecord, outcome: string): Promise<void> {
     try {
-      await this.#append({ ...record, outcome });
+      await this.#append([{ ...record, outcome }]);
     } catch (cause) {
       if (!(cause instanceof Denial)) throw cause;
       this.#options.log("warn", "refusal not recorded", { action: record.action, outcome });
     }
   }
 
-  async #append(record: AuditRecord): Promise<void> {
+  async #append(records: AuditRecord[]): Promise<void> {
     try {
-      await this.#options.audit(record);
+      await this.#options.audit(records);
     } catch (cause) {
       this.#options.log("error", "audit log not writable", { error: String(cause) });
       throw new Denial("audit-unavailable");
@@ -211,8 +216,14 @@ function reply(encoded: Uint8Array, seal: Seal | null): Answer {
   return { type: "reply", payload };
 }
 
+/** A denial in clear. */
+export function denialAnswer(refusal: Denial): Answer {
+  return denial(refusal, null);
+}
+
 function denial({ code, detail, retryAfterMs }: Denial, seal: Seal | null): Answer {
-  const encoded = encode(denialSchema, { code, detail: detail.slice(0, 90), retryAfterMs });
+  const short = detail.slice(0, 90).toWellFormed();
+  const encoded = encode(denialSchema, { code, detail: short, retryAfterMs });
   if (seal === null) return { type: "denial", payload: encoded };
   const body = new Uint8Array(1 + encoded.length);
   body[0] = DENIAL;

@@ -172,7 +172,12 @@ export class Router {
     ];
   }
 
-  #request(id: ConnectionId, from: Connection, header: ClientHeader, payload: Uint8Array): Effect[] {
+  #request(
+    id: ConnectionId,
+    from: Connection,
+    header: ClientHeader,
+    payload: Uint8Array,
+  ): Effect[] {
     const row = messageByTag(header.tag);
     if (row === undefined || row.form !== "request")
       return this.#refuse(id, header, "unknown-kind");
@@ -206,7 +211,7 @@ export class Router {
       {
         do: "deliver",
         to: server,
-        header: { ...header, level, ttlMs },
+        header: { ...header, level, ttlMs, target: chosen ? owner : null },
         from: id,
         payload,
       },
@@ -296,6 +301,7 @@ export class Router {
         ? header.tag === TOPIC_TAG &&
           topic !== null &&
           isTopicName(topic) &&
+          !Object.hasOwn(MESSAGES, topic) &&
           from.sender.name !== null &&
           (level === "open" || level === "internal")
         : from.sender.name === event.from;
@@ -342,7 +348,14 @@ export class Router {
 
   #answer(to: ConnectionId, request: ClientHeader): Effect {
     const header = { ...request, type: "reply", target: null, ttlMs: 0 } as const;
-    return { do: "deliver", to, header, from: BUS_CONNECTION, payload: EMPTY };
+    return this.#say(to, header, EMPTY);
+  }
+
+  /** The bus's own words pass a full queue, up to a bound: asking without reading ends there. */
+  #say(to: ConnectionId, header: ClientHeader, payload: Uint8Array): Effect {
+    if (this.#options.room(to) < -limits.MAX_REFUSAL_BYTES)
+      return { do: "close", connection: to, rule: "FLOW-4" };
+    return { do: "deliver", to, header, from: BUS_CONNECTION, payload };
   }
 
   #refuse(to: ConnectionId, request: ClientHeader, code: DenialCode, detail = ""): Effect[] {
@@ -382,13 +395,8 @@ export class Router {
   /** Refusals are readable by everybody who was allowed to ask. */
   #denial(to: ConnectionId, request: ClientHeader, code: DenialCode, detail: string): Effect {
     const { retryAfterMs } = new Denial(code, detail);
-    return {
-      do: "deliver",
-      to,
-      header: { ...request, type: "denial", level: "open", target: null, ttlMs: 0 },
-      from: BUS_CONNECTION,
-      payload: encode(denialSchema, { code, detail, retryAfterMs }),
-    };
+    const header = { ...request, type: "denial", level: "open", target: null, ttlMs: 0 } as const;
+    return this.#say(to, header, encode(denialSchema, { code, detail, retryAfterMs }));
   }
 
   #levelOf(tag: number): Level {

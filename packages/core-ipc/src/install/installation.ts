@@ -100,7 +100,9 @@ function read(body: Uint8Array, damaged: (what: string) => Fault): Installation 
   return {
     id,
     rootKey: key,
-    identities: identity.map((entry) => readIdentity(entry as Readonly<Record<string, unknown>>, damaged)),
+    identities: identity.map((entry) =>
+      readIdentity(entry as Readonly<Record<string, unknown>>, damaged),
+    ),
   };
 }
 

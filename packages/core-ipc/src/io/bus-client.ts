@@ -28,7 +28,7 @@ import {
   type RoutedHeader,
   type Sender,
 } from "@sesame/core-types";
-import { readDenial, readSealedBody, type Answer } from "../bus/dispatcher.ts";
+import { denialAnswer, readDenial, readSealedBody, type Answer } from "../bus/dispatcher.ts";
 import { SealedCaller, type SealedRequest } from "../seal/sealed-caller.ts";
 import { ClientSession, type Welcome } from "../wire/session.ts";
 import { pidNamespace } from "./namespace.ts";
@@ -158,7 +158,9 @@ export class BusClient {
   async drained(): Promise<void> {
     this.#flush();
     if (this.#socket.writableLength === 0) return;
-    await new Promise<void>((resolve) => this.#socket.once("drain", resolve));
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#socket.once("drain", resolve);
+    await Promise.race([promise, this.#closed.promise]);
   }
 
   /**
@@ -194,7 +196,10 @@ export class BusClient {
     return this.#ask({ tag, level: options.level ?? level, target }, body, options);
   }
 
-  /** Answers requests to this connection's identity until the connection ends. */
+  /**
+   * Answers requests to this connection's identity until the connection ends. A thrown Denial is
+   * the answer; anything else is answered as a fault and thrown on, as from an event listener.
+   */
   async serve(
     answer: (header: RoutedHeader, payload: Uint8Array) => Promise<Answer>,
   ): Promise<void> {
@@ -202,7 +207,7 @@ export class BusClient {
     await this.call("bus.serve", {});
   }
 
-  /** Answers `app.call`s: bytes in, bytes out. A thrown Denial is the answer. */
+  /** Answers `app.call`s: bytes in, bytes out. Errors as in `serve`. */
   async serveApp(
     answer: (body: Uint8Array, sender: Sender) => Promise<Uint8Array> | Uint8Array,
   ): Promise<void> {
@@ -268,7 +273,7 @@ export class BusClient {
       const reply = await this.#ask({ tag, level, target: null }, request.payload, options, id);
       const opened = request.open(reply);
       if (opened === null) {
-        sealed.reset();
+        sealed.forget(request);
         const hint = "somebody answers in its place; run `sesame audit tail`";
         throw new Fault("integrity", `the answer is not from ${owner}`, hint);
       }
@@ -277,7 +282,7 @@ export class BusClient {
       // The owner was restarted and does not know the session; it has done nothing yet.
       const forgotten = cause instanceof Denial && cause.code === "seal-invalid";
       if (!forgotten || !again || !request.continued) throw cause;
-      sealed.reset();
+      sealed.forget(request);
       return this.#callSealed(name, body, options, false);
     }
   }
@@ -326,7 +331,12 @@ export class BusClient {
       return;
     }
     this.#subscribers.set(topic, new Set([listener]));
-    await this.call("bus.subscribe", { topic });
+    try {
+      await this.call("bus.subscribe", { topic });
+    } catch (cause) {
+      this.#subscribers.delete(topic);
+      throw cause;
+    }
   }
 
   #send(
@@ -368,7 +378,9 @@ export class BusClient {
     } catch (cause) {
       if (!(cause instanceof Violation)) throw cause;
       const hint = "run `sesame status`; if keys were replaced, `sesame daemon stop` and start";
-      this.#fail(new Fault("integrity", `the bus broke the protocol (${cause.message})`, hint, cause));
+      this.#fail(
+        new Fault("integrity", `the bus broke the protocol (${cause.message})`, hint, cause),
+      );
     }
   }
 
@@ -385,8 +397,8 @@ export class BusClient {
     const waiting = this.#waiting.get(key);
     if (waiting === undefined) return;
     this.#waiting.delete(key);
-    if (header.type === "denial") waiting.reject(readDenial(payload));
-    else waiting.resolve(payload);
+    if (header.type === "reply") waiting.resolve(payload);
+    else waiting.reject(refusalIn(payload));
   }
 
   #published(header: RoutedHeader, payload: Uint8Array): void {
@@ -399,10 +411,16 @@ export class BusClient {
   async #asked(header: RoutedHeader, payload: Uint8Array): Promise<void> {
     const answer = this.#answer;
     if (answer === null || !dominates(this.welcome.clearance, header.level)) return;
-    const { type, payload: body } = await answer(header, payload);
-    if (this.#failure !== null) return;
-    const { id, tag, level, target } = header;
-    this.#send(type, id, { tag, level, target }, body);
+    const { id, tag, level } = header;
+    const send = ({ type, payload: body }: Answer): void => {
+      if (this.#failure === null) this.#send(type, id, { tag, level, target: null }, body);
+    };
+    try {
+      send(await answer(header, payload));
+    } catch (cause) {
+      send(denialAnswer(cause instanceof Denial ? cause : new Denial("fault")));
+      if (!(cause instanceof Denial)) throw cause;
+    }
   }
 
   /** A fresh version 7 identifier. */
@@ -429,6 +447,16 @@ export class BusClient {
     for (const { reject } of this.#waiting.values()) reject(this.#failure);
     this.#waiting.clear();
     this.#closed.resolve(cause);
+  }
+}
+
+/** What an owner writes is its own: words that are no denial concern this call only. */
+function refusalIn(payload: Uint8Array): Error {
+  try {
+    return readDenial(payload);
+  } catch (cause) {
+    if (!(cause instanceof Violation)) throw cause;
+    return new Fault("integrity", "the answer is malformed", "update both sides", cause);
   }
 }
 

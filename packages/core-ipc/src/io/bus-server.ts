@@ -3,18 +3,26 @@ import { randomFillSync } from "node:crypto";
 import type { Suite, X25519KeyPair } from "@sesame/core-crypto";
 import {
   BUS_HOST,
+  decode,
+  encode,
   encodeSender,
   limits,
+  MESSAGES,
   readClientHeader,
+  stampUuidV7,
   toHex,
   Violation,
   type ClientHeader,
   type Clock,
+  type EventName,
   type Log,
+  type Params,
+  type RequestName,
+  type Result,
   type RoutedHeader,
   type Sender,
 } from "@sesame/core-types";
-import type { Answer } from "../bus/dispatcher.ts";
+import { readDenial, type Answer } from "../bus/dispatcher.ts";
 import type { Registry } from "../bus/registry.ts";
 import { BUS_CONNECTION, Router, type ConnectionId, type Effect } from "../bus/router.ts";
 import { ServerSession, type Welcome } from "../wire/session.ts";
@@ -59,6 +67,7 @@ export class BusServer {
   readonly #bySession = new Map<string, Connection>();
   readonly #senders = new Map<ConnectionId, Uint8Array>();
   readonly #dirty = new Set<Connection>();
+  readonly #asked = new Map<string, (answer: Answer) => void>();
   readonly #timer: NodeJS.Timeout;
   readonly #pidNamespace = pidNamespace();
   #nextId = BUS_CONNECTION + 1;
@@ -96,10 +105,26 @@ export class BusServer {
     return connection?.sender ? { peer: connection.peer, sender: connection.sender } : null;
   }
 
-  /** Sends a message in the bus host's own name, by the same rules as anybody's. */
-  send(header: ClientHeader, payload: Uint8Array): void {
-    this.#carryOut(this.#router.message(BUS_CONNECTION, header, payload));
-    this.#flush();
+  /** Asks the owner of an unsealed kind in the bus host's own name. */
+  async ask<N extends RequestName>(name: N, params: Params<N>): Promise<Result<N>> {
+    const { tag, level, params: schema, result, deadlineMs } = MESSAGES[name];
+    const id = stampUuidV7(randomFillSync(new Uint8Array(16)), this.#options.clock.wallMs());
+    const { promise, resolve } = Promise.withResolvers<Answer>();
+    const key = toHex(id);
+    this.#asked.set(key, resolve);
+    const header = { type: "request", id, tag, level, target: null, ttlMs: deadlineMs } as const;
+    this.#send(header, encode<unknown>(schema, params));
+    const { type, payload } = await promise;
+    if (type === "denial") throw readDenial(payload);
+    return decode<unknown>(result, payload) as Result<N>;
+  }
+
+  /** Publishes an event of the bus host. */
+  emit<N extends EventName>(name: N, params: Params<N>): void {
+    const { tag, level, params: schema } = MESSAGES[name];
+    const id = stampUuidV7(randomFillSync(new Uint8Array(16)), this.#options.clock.wallMs());
+    const header = { type: "publish", id, tag, level, target: null, ttlMs: 0 } as const;
+    this.#send(header, encode<unknown>(schema, params));
   }
 
   /** Stops accepting, writes out what is queued, ends every connection. */
@@ -239,6 +264,7 @@ export class BusServer {
   #deliver({ to, from, header, payload }: Extract<Effect, { do: "deliver" }>): void {
     if (to === BUS_CONNECTION) {
       if (header.type === "request") void this.#answer(from, header, payload);
+      else if (header.type !== "publish") this.#answered(header.type, header.id, payload);
       return;
     }
     const connection = this.#connections.get(to);
@@ -252,7 +278,19 @@ export class BusServer {
     const sender = this.#connections.get(from)?.sender;
     if (sender === undefined || sender === null) return;
     const answer = await this.#options.answer({ ...header, sender }, payload);
-    this.send({ ...header, type: answer.type, target: null, ttlMs: 0 }, answer.payload);
+    this.#send({ ...header, type: answer.type, target: null, ttlMs: 0 }, answer.payload);
+  }
+
+  #answered(type: Answer["type"], id: Uint8Array, payload: Uint8Array): void {
+    const key = toHex(id);
+    this.#asked.get(key)?.({ type, payload });
+    this.#asked.delete(key);
+  }
+
+  /** A message in the bus host's own name goes by the same rules as anybody's. */
+  #send(header: ClientHeader, payload: Uint8Array): void {
+    this.#carryOut(this.#router.message(BUS_CONNECTION, header, payload));
+    this.#flush();
   }
 
   #flush(): void {
@@ -262,13 +300,15 @@ export class BusServer {
 
   #tick(): void {
     this.#carryOut(this.#router.tick());
-    this.#flush();
     const now = this.#options.clock.monotonicMs();
     for (const connection of this.#connections.values()) {
+      // The kernel may have taken all at once, and then there is no "drain".
+      if (connection.queued === 0) this.#carryOut(this.#router.drained(connection.id));
       if (!connection.stalled(now)) continue;
       this.#report(connection.peer, "bus.connection", null, "closed:stalled", connection.sender);
       connection.destroy();
     }
+    this.#flush();
   }
 
   #violated(connection: Connection, rule: string): void {

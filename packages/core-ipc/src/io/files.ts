@@ -27,7 +27,11 @@ export function fileFault(cause: unknown, path: string): Fault {
   const [exit, message, hint] = {
     ENOSPC: ["io", `no space left for ${path}`, "free some space; nothing was lost"],
     EDQUOT: ["io", `the quota is used up for ${path}`, "free some space; nothing was lost"],
-    EROFS: ["io", `${path} is on a read-only file system`, "make it writable, or set XDG_CONFIG_HOME"],
+    EROFS: [
+      "io",
+      `${path} is on a read-only file system`,
+      "make it writable, or set XDG_CONFIG_HOME",
+    ],
     EACCES: ["io", `no permission for ${path}`, "check the owner and mode of the directory"],
     EPERM: ["io", `no permission for ${path}`, "check the owner and mode of the directory"],
     ENOTDIR: ["config", `a part of ${path} is not a directory`, "move the file out of the way"],

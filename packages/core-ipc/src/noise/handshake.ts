@@ -121,6 +121,7 @@ export class Handshake {
     const [first, second] = this.#symmetric.split();
     const remoteStatic = this.#remoteStatic as Uint8Array;
     this.#ephemeral?.secretKey.fill(0);
+    this.#turn = Number.NaN;
     return this.#initiator
       ? { send: first, receive: second, hash, remoteStatic }
       : { send: second, receive: first, hash, remoteStatic };

@@ -18,6 +18,8 @@ export type SealedRequest = {
   readonly payload: Uint8Array;
   /** False for the call that opens the session. */
   readonly continued: boolean;
+  /** The session it was sealed under, if any. */
+  readonly session: SealedSession | null;
   /** Body of the owner's reply, or null if it is not the owner's. May be called once. */
   readonly open: (payload: Uint8Array) => Uint8Array | null;
 };
@@ -47,7 +49,15 @@ export class SealedCaller {
       : this.#sealContinued(this.#session, context, body);
   }
 
-  /** Forgets the session: the owner does not know it any more. */
+  /**
+   * The owner does not know the session of this call any more. Other calls may still wait for
+   * replies under it, so its keys end with the last of them.
+   */
+  forget({ session }: SealedRequest): void {
+    if (this.#session === session) this.#session = null;
+  }
+
+  /** Ends the session. */
   reset(): void {
     this.#session?.destroy();
     this.#session = null;
@@ -72,7 +82,8 @@ export class SealedCaller {
     payload.set(message, FRESH_HEADER);
     aead.sealInto(payload.subarray(at), nonceOf(0), handshake.hash, body);
     aead.destroy();
-    return { payload, continued: false, open: (reply) => this.#openFresh(handshake, reply) };
+    const open = (reply: Uint8Array): Uint8Array | null => this.#openFresh(handshake, reply);
+    return { payload, continued: false, session: null, open };
   }
 
   #openFresh(handshake: Handshake, reply: Uint8Array): Uint8Array | null {
@@ -101,6 +112,8 @@ export class SealedCaller {
     payload.set(session.id, 1);
     new DataView(payload.buffer).setBigUint64(17, BigInt(number));
     session.request.sealInto(payload.subarray(CONTINUED_HEADER), nonceOf(number), ad, body);
-    return { payload, continued: true, open: (reply) => session.reply.open(nonceOf(number), ad, reply) };
+    const open = (reply: Uint8Array): Uint8Array | null =>
+      session.reply.open(nonceOf(number), ad, reply);
+    return { payload, continued: true, session, open };
   }
 }

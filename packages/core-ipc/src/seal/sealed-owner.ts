@@ -27,7 +27,14 @@ export type OpenedRequest = {
 /** Why a sealed request was not accepted; for the audit log, not for the caller. */
 export type SealRefusal = "malformed" | "not-authentic" | "stale" | "replayed" | "full";
 
-type Kept = { readonly session: SealedSession; readonly caller: Uint8Array; last: number };
+type Kept = {
+  readonly session: SealedSession;
+  readonly caller: Uint8Array;
+  last: number;
+  /** Calls that were opened and are not answered. */
+  open: number;
+  evicted: boolean;
+};
 
 /** The owner's end of sealed calls. docs/PROTOCOL.md, Sealed calls. */
 export class SealedOwner {
@@ -113,17 +120,38 @@ export class SealedOwner {
       return "replayed";
     }
     kept.last = number;
-    return { caller, body, sealReply: (reply) => session.reply.seal(nonceOf(number), ad, reply) };
+    kept.open++;
+    return { caller, body, sealReply: (reply) => replyContinued(kept, number, ad, reply) };
   }
 
   #keep(session: SealedSession, caller: Uint8Array): void {
     if (this.#sessions.size >= limits.MAX_SEALED_SESSIONS) {
       const [oldest] = this.#sessions;
       if (oldest !== undefined) {
-        oldest[1].session.destroy();
-        this.#sessions.delete(oldest[0]);
+        const [id, kept] = oldest;
+        kept.evicted = true;
+        this.#sessions.delete(id);
+        endIfUnused(kept);
       }
     }
-    this.#sessions.set(toHex(session.id), { session, caller, last: 0 });
+    const kept = { session, caller, last: 0, open: 0, evicted: false };
+    this.#sessions.set(toHex(session.id), kept);
   }
+}
+
+function replyContinued(
+  kept: Kept,
+  number: number,
+  ad: Uint8Array,
+  body: Uint8Array,
+): Uint8Array {
+  const sealed = kept.session.reply.seal(nonceOf(number), ad, body);
+  kept.open--;
+  endIfUnused(kept);
+  return sealed;
+}
+
+/** A call that is still being answered keeps the keys of an evicted session. */
+function endIfUnused({ session, open, evicted }: Kept): void {
+  if (evicted && open === 0) session.destroy();
 }

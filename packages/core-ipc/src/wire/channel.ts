@@ -6,7 +6,7 @@ import { readU32, writeU32 } from "./frame.ts";
 const BATCH = 0; // whole envelopes, each behind a 4-byte length
 const FIRST = 1; // 4-byte length of one envelope, and its beginning
 const MORE = 2; // the next piece of that envelope
-const REKEY = 3; // the sender's next frame is under a new key
+const REKEY = 3; // the sender's next frame is under a new key; also between fragments
 
 const HEADER = 4;
 const EMPTY = new Uint8Array(0);
@@ -31,6 +31,7 @@ export class Channel {
   #pieces: Uint8Array[] = [];
   #announced = 0;
   #gathered = 0;
+  #ended = false;
 
   constructor(transport: Transport, maxEnvelope: number, monotonicMs: () => number) {
     this.#transport = transport;
@@ -46,6 +47,7 @@ export class Channel {
 
   /** Adds one envelope, header and payload, to what the next flush returns. */
   enqueue(header: Uint8Array, payload: Uint8Array): void {
+    if (this.#ended) return;
     const length = header.length + payload.length;
     if (1 + HEADER + length > limits.MAX_FRAME_PLAINTEXT) {
       this.#enqueueLarge(header, payload, length);
@@ -73,6 +75,7 @@ export class Channel {
    * @throws {Violation} FRAME-2 not authentic, FRAME-3 malformed, FRAME-4 too large
    */
   receive(frame: Uint8Array, take: (envelope: Uint8Array) => void): void {
+    if (this.#ended) return;
     if (frame.length <= limits.TAG_BYTES) throw new Violation("FRAME-2", "frame without content");
     const plaintext = Buffer.allocUnsafe(frame.length - limits.TAG_BYTES);
     if (this.#transport.receive.count >= limits.REKEY_AFTER_MESSAGES + 1)
@@ -81,7 +84,11 @@ export class Channel {
       throw new Violation("FRAME-2", "frame is not authentic");
     const type = plaintext[0];
     if (type === MORE) {
-      this.#gather(plaintext.subarray(1), take);
+      this.#gather(plaintext, 1, take);
+      return;
+    }
+    if (type === REKEY && plaintext.length === 1) {
+      this.#transport.receive.rekey();
       return;
     }
     if (this.#announced > 0) throw new Violation("FRAME-3", "envelope broken off");
@@ -89,12 +96,16 @@ export class Channel {
     else if (type === FIRST) {
       if (plaintext.length <= 1 + HEADER) throw new Violation("FRAME-3", "empty fragment");
       this.#announced = this.#bounded(readU32(plaintext, 1));
-      this.#gather(plaintext.subarray(1 + HEADER), take);
-    } else if (type === REKEY && plaintext.length === 1) this.#transport.receive.rekey();
-    else throw new Violation("FRAME-3", "unknown frame type");
+      this.#gather(plaintext, 1 + HEADER, take);
+    } else throw new Violation("FRAME-3", "unknown frame type");
   }
 
+  /** After this nothing goes in or out: the peer may still be sending, and others to it. */
   destroy(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#sealed = [];
+    this.#pieces = [];
     if (this.#building !== null) this.#release();
     this.#transport.send.destroy();
     this.#transport.receive.destroy();
@@ -102,7 +113,8 @@ export class Channel {
 
   #unpack(plaintext: Uint8Array, take: (envelope: Uint8Array) => void): void {
     let at = 1;
-    while (at < plaintext.length) {
+    if (at === plaintext.length) throw new Violation("FRAME-3", "batch of no envelopes");
+    while (at < plaintext.length && !this.#ended) {
       if (plaintext.length - at < HEADER) throw new Violation("FRAME-3", "length cut off");
       const length = this.#bounded(readU32(plaintext, at));
       at += HEADER;
@@ -112,13 +124,19 @@ export class Channel {
     }
   }
 
-  // Memory follows what has arrived, never what was announced.
-  #gather(piece: Uint8Array, take: (envelope: Uint8Array) => void): void {
+  // Memory follows what has arrived, never what was announced. A frame that does not complete
+  // its envelope is full, so that an envelope never costs more pieces than it needs.
+  #gather(plaintext: Uint8Array, at: number, take: (envelope: Uint8Array) => void): void {
+    const piece = plaintext.subarray(at);
     if (piece.length === 0 || piece.length > this.#announced - this.#gathered)
       throw new Violation("FRAME-3", "fragment does not fit its envelope");
     this.#pieces.push(piece);
     this.#gathered += piece.length;
-    if (this.#gathered < this.#announced) return;
+    if (this.#gathered < this.#announced) {
+      if (plaintext.length < limits.MAX_FRAME_PLAINTEXT)
+        throw new Violation("FRAME-3", "fragment smaller than its frame");
+      return;
+    }
     const envelope = Buffer.concat(this.#pieces, this.#announced);
     this.#pieces = [];
     this.#announced = 0;

@@ -5,6 +5,7 @@ import {
   IDENTITY_KINDS,
   LEVELS,
   limits,
+  MAX_HEADER_BYTES,
   nullable,
   oneOf,
   struct,
@@ -96,7 +97,8 @@ export class ServerSession {
       staticKeys,
       prologue: prologueOf(this.#hello),
     });
-    if (handshake.read(message) === null)
+    const payload = handshake.read(message);
+    if (payload === null || payload.length > 0)
       throw new Violation("HANDSHAKE-1", "handshake message 1 is not authentic");
     const welcome = admit(handshake.remoteStatic as Uint8Array);
     if (welcome === null) throw new Violation("HANDSHAKE-3", "this key was revoked");
@@ -176,7 +178,8 @@ export class ClientSession {
     this.#welcome = decode(welcomeSchema, payload);
     this.#channel = new Channel(
       handshake.split(),
-      limits.MAX_ENVELOPE_BYTES,
+      // The bus adds the sender to the header of the largest envelope, too.
+      limits.MAX_ENVELOPE_BYTES + MAX_HEADER_BYTES,
       this.#options.monotonicMs,
     );
     this.#splitter.maxBytes = limits.MAX_NOISE_BYTES;

@@ -1,0 +1,22 @@
+import { writeSync } from "node:fs";
+import type { Log } from "@sesame/core-types";
+
+const STDERR = 2;
+
+/** A line of JSON on stderr per event. Fields hold names and numbers, never secrets. */
+export function jsonLog(daemon: string): Log {
+  return (level, event, fields = {}) => {
+    const line = JSON.stringify({
+      time: new Date().toISOString(),
+      level,
+      daemon,
+      event,
+      ...fields,
+    });
+    try {
+      writeSync(STDERR, `${line}\n`);
+    } catch {
+      // A log that is full or closed must not stop the daemon.
+    }
+  };
+}
