@@ -1,0 +1,160 @@
+import { Denial, type Checkpoint, type VAULT_OWNER } from "@sesame/core-types";
+import type { Call, Handlers } from "@sesame/core-ipc/server";
+import { wipe } from "@sesame/core-crypto";
+import type { Vaults } from "./io/vaults.ts";
+import type { Keeper } from "./keeper.ts";
+import type { Vault } from "./vault/vault.ts";
+
+/** What the handlers ask of the daemon around them. */
+export type Host = {
+  readonly vaults: Vaults;
+  readonly keeper: Keeper;
+  /** Has daemon-profile activate a profile. */
+  readonly activate: (profile: string) => Promise<void>;
+  readonly changed: (profile: string, state: "created" | "unlocked" | "locked") => void;
+  readonly checkpoint: () => Promise<Checkpoint>;
+  /** True if the checkpoint carries the bus host's signature. */
+  readonly isGenuine: (checkpoint: Checkpoint) => boolean;
+};
+
+/**
+ * Requests that daemon-secrets answers. Every one that reads or changes something is on record
+ * before the value leaves or the change is made.
+ */
+export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
+  const { vaults, keeper } = host;
+
+  /** On record, active and anchored, or closed again. */
+  async function adopt(vault: Vault, call: Call): Promise<void> {
+    try {
+      await call.record();
+      await host.activate(vault.profile);
+      vault.setAnchor(await host.checkpoint());
+    } catch (cause) {
+      vault.close();
+      throw cause;
+    }
+    keeper.keep(vault);
+  }
+
+  return {
+    "vault.create": async ({ profile, password }, call) => {
+      call.about(profile);
+      await adopt(await vaults.create(profile, password), call);
+      host.changed(profile, "created");
+      return {};
+    },
+
+    "vault.unlock": async ({ profile, password }, call) => {
+      call.about(profile);
+      if (keeper.isOpen(profile)) {
+        await call.record();
+        await host.activate(profile);
+        return { changed: false };
+      }
+      await adopt(await vaults.unlock(profile, password), call);
+      host.changed(profile, "unlocked");
+      return { changed: true };
+    },
+
+    "vault.lock": async ({ profile }, call) => {
+      call.about(profile);
+      if (profile !== null && !vaults.list().includes(profile))
+        throw new Denial("vault-missing", profile);
+      // Locking never waits for the log: what is to be locked is locked, then recorded.
+      const locked = keeper.lock(profile);
+      for (const name of locked) host.changed(name, "locked");
+      await call.record();
+      return { locked };
+    },
+
+    "vault.status": () => ({
+      vaults: vaults.list().map((profile) => ({
+        profile,
+        locked: !keeper.isOpen(profile),
+        throttledMs: vaults.throttledMs(profile),
+      })),
+    }),
+
+    "vault.anchor": ({ checkpoint }) => {
+      if (!host.isGenuine(checkpoint)) throw new Denial("params-invalid", "checkpoint");
+      return { stored: keeper.anchor(checkpoint) };
+    },
+
+    "vault.anchors": () => ({
+      anchors: keeper.all().flatMap((vault) => {
+        const checkpoint = vault.anchor();
+        return checkpoint === null ? [] : [{ profile: vault.profile, checkpoint }];
+      }),
+    }),
+
+    "secret.set": async ({ profile, name, value }, call) => {
+      call.about(profile);
+      const vault = keeper.use(profile);
+      call.about(profile, objectOf(vault, name));
+      await call.record();
+      return { version: keeper.use(profile).set(name, value) };
+    },
+
+    "secret.get": async ({ profile, name }, call) => {
+      call.about(profile);
+      const vault = keeper.use(profile);
+      call.about(profile, objectOf(vault, name));
+      const { value, version } = vault.get(name);
+      await releasing(call, [value]);
+      return { value, version };
+    },
+
+    "secret.fetch": async ({ profile, names }, call) => {
+      call.about(profile);
+      const vault = keeper.use(profile);
+      const secrets = vault.fetch(names);
+      const objects = secrets.map(({ name }) => objectOf(vault, name));
+      const values = secrets.map(({ value }) => value);
+      await releasing(call, values, secrets.length === 0 ? undefined : objects);
+      return { secrets };
+    },
+
+    "secret.list": async ({ profile }, call) => {
+      call.about(profile);
+      const vault = keeper.use(profile);
+      await call.record();
+      const secrets = vault.list().map(({ name, version, updatedMs }) => ({
+        name,
+        version,
+        updatedMs,
+        pseudonym: vault.pseudonym(name),
+      }));
+      return { secrets };
+    },
+
+    "secret.delete": async ({ profile, name }, call) => {
+      call.about(profile);
+      const vault = keeper.use(profile);
+      call.about(profile, objectOf(vault, name));
+      vault.versions(name);
+      await call.record();
+      keeper.use(profile).delete(name);
+      return {};
+    },
+  };
+}
+
+/** Names stay in the vault: the log shows what only the vault can turn back into a name. */
+function objectOf(vault: Vault, name: string): string {
+  return `secret:${vault.pseudonym(name)}`;
+}
+
+/** A value is released once its record is on disk, and wiped if it is not. */
+async function releasing(
+  call: Call,
+  values: readonly Uint8Array[],
+  objects?: readonly string[],
+): Promise<void> {
+  try {
+    await call.record(objects);
+  } catch (cause) {
+    for (const value of values) wipe(value);
+    throw cause;
+  }
+}

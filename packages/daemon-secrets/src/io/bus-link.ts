@@ -1,0 +1,91 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { connectBus, type BusClient, type BusClientOptions } from "@sesame/core-ipc/client";
+import type { Answer } from "@sesame/core-ipc/server";
+import { Denial, Fault, type Checkpoint, type Log, type RoutedHeader } from "@sesame/core-types";
+
+const FIRST_WAIT_MS = 20;
+const LONGEST_WAIT_MS = 1_000;
+
+export type BusLinkOptions = {
+  readonly connection: BusClientOptions;
+  readonly log: Log;
+  /** Ends the daemon: time will not heal this. */
+  readonly fail: (cause: unknown) => void;
+  readonly answer: (header: RoutedHeader, payload: Uint8Array) => Promise<Answer>;
+  readonly profiles: (active: ReadonlySet<string>) => void;
+  readonly checkpointed: (checkpoint: Checkpoint) => void;
+};
+
+/** The connection to the bus, made again whenever it is lost: the bus may be restarted. */
+export class BusLink {
+  readonly #options: BusLinkOptions;
+  readonly #ended = new AbortController();
+  #bus: BusClient | null = null;
+
+  constructor(options: BusLinkOptions) {
+    this.#options = options;
+  }
+
+  /** @throws {Denial} owner-absent, while there is no connection */
+  get bus(): BusClient {
+    if (this.#bus === null) throw new Denial("owner-absent");
+    return this.#bus;
+  }
+
+  /** Resolves once this daemon answers on the bus; from then on it stays connected. */
+  async start(): Promise<void> {
+    const bus = await this.#connect();
+    this.#stay(bus).catch((cause: unknown) => {
+      if (!this.#ended.signal.aborted) this.#options.fail(cause);
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#ended.abort();
+    await this.#bus?.close();
+  }
+
+  async #stay(first: BusClient): Promise<void> {
+    let bus = first;
+    for (;;) {
+      const cause = await bus.closed;
+      this.#bus = null;
+      if (this.#ended.signal.aborted) return;
+      this.#options.log("warn", "bus lost", { reason: cause?.message ?? "" });
+      bus = await this.#connect();
+    }
+  }
+
+  async #connect(): Promise<BusClient> {
+    for (let wait = FIRST_WAIT_MS; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
+      try {
+        return await this.#open();
+      } catch (cause) {
+        // Only what time can heal is tried again.
+        const passing =
+          cause instanceof Denial || (cause instanceof Fault && cause.exit === "unavailable");
+        if (!passing) throw cause;
+        await sleep(wait, undefined, { signal: this.#ended.signal });
+      }
+    }
+  }
+
+  async #open(): Promise<BusClient> {
+    const { connection, answer, profiles, checkpointed, log } = this.#options;
+    const bus = await connectBus(connection);
+    try {
+      const tell = (states: readonly { name: string; active: boolean }[]): void =>
+        profiles(new Set(states.filter(({ active }) => active).map(({ name }) => name)));
+      await bus.on("profile.changed", (event) => tell(event.profiles));
+      await bus.on("audit.checkpointed", ({ checkpoint }) => checkpointed(checkpoint));
+      tell((await bus.call("profile.list", {})).profiles);
+      await bus.serve(answer);
+    } catch (cause) {
+      await bus.close();
+      throw cause;
+    }
+    this.#bus = bus;
+    log("info", "on the bus");
+    return bus;
+  }
+}

@@ -1,0 +1,92 @@
+import { join } from "node:path";
+import { randomUUID } from "node:crypto";
+import { isSignedCheckpoint } from "@sesame/core-audit";
+import { sodiumSuite as suite } from "@sesame/core-crypto/sodium";
+import {
+  identityOf,
+  loadKeyFile,
+  requireInstallation,
+  runDaemon,
+  SealedOwner,
+  type DaemonContext,
+  type RunningDaemon,
+} from "@sesame/core-ipc/daemon";
+import { Dispatcher, Registry } from "@sesame/core-ipc/server";
+import { BUS_HOST, Fault, fromHex, toHex, VAULT_OWNER } from "@sesame/core-types";
+import { handlersOf } from "./handlers.ts";
+import { BusLink } from "./io/bus-link.ts";
+import { Vaults } from "./io/vaults.ts";
+import { Keeper } from "./keeper.ts";
+
+await runDaemon({ name: VAULT_OWNER, lock: (paths) => paths.secretsLock, start });
+
+async function start({ paths, clock, log, fail }: DaemonContext): Promise<RunningDaemon> {
+  const installation = requireInstallation(suite, paths);
+  const keys = loadKeyFile(suite, join(paths.keys, `${VAULT_OWNER}.key`));
+  const own = identityOf(installation, VAULT_OWNER);
+  if (keys === null || toHex(keys.noise.publicKey) !== toHex(own.noiseKey))
+    throw new Fault(
+      "integrity",
+      "the vault daemon's key file does not belong to this installation",
+      "restore the keys directory from a backup",
+    );
+  const busHost = identityOf(installation, BUS_HOST);
+  const installationId = fromHex(installation.id.replaceAll("-", "")) ?? new Uint8Array(16);
+  const vaults = new Vaults({ directory: paths.vaults, suite, clock });
+  const keeper = new Keeper(vaults);
+  const sealed = new SealedOwner(suite, keys.noise, clock);
+  const logOwner = { installationId, publicKey: busHost.signingKey };
+
+  const dispatcher = new Dispatcher<typeof VAULT_OWNER>({
+    registry: new Registry(installation.identities),
+    sealed,
+    log,
+    incident: randomUUID,
+    audit: async (records) => {
+      await link.bus.call("audit.append", { records });
+    },
+    handlers: handlersOf({
+      vaults,
+      keeper,
+      activate: async (profile) => {
+        await link.bus.call("profile.activate", { profile });
+      },
+      changed: (profile, state) => link.bus.emit("vault.changed", { profile, state }),
+      checkpoint: async () => (await link.bus.call("audit.checkpoint", {})).checkpoint,
+      isGenuine: (checkpoint) => isSignedCheckpoint(suite, logOwner, checkpoint),
+    }),
+  });
+
+  const link: BusLink = new BusLink({
+    log,
+    fail,
+    answer: (header, payload) => dispatcher.answer(header, payload),
+    profiles: (active) => {
+      keeper.active = active;
+    },
+    checkpointed: (checkpoint) => {
+      if (!isSignedCheckpoint(suite, logOwner, checkpoint)) return;
+      try {
+        keeper.anchor(checkpoint);
+      } catch (cause) {
+        log("warn", "checkpoint not anchored", { reason: String(cause) });
+      }
+    },
+    connection: {
+      socket: paths.socket,
+      suite,
+      keys: keys.noise,
+      busKey: busHost.noiseKey,
+      identities: installation.identities,
+      clock,
+    },
+  });
+  await link.start();
+  return {
+    stop: async () => {
+      keeper.lock(null);
+      sealed.destroy();
+      await link.stop();
+    },
+  };
+}
