@@ -1,0 +1,196 @@
+import { chmodSync, lstatSync, unlinkSync } from "node:fs";
+import { join } from "node:path";
+import { randomUUID } from "node:crypto";
+import { openAuditLog, type AuditActor, type AuditLog } from "@sesame/core-audit";
+import { sodiumSuite as suite } from "@sesame/core-crypto/sodium";
+import {
+  identityOf,
+  loadKeyFile,
+  requireInstallation,
+  runDaemon,
+  type DaemonContext,
+  type RunningDaemon,
+} from "@sesame/core-ipc/daemon";
+import { BusServer, Dispatcher, Registry, type Incident, type Peer } from "@sesame/core-ipc/server";
+import {
+  BUS_HOST,
+  Fault,
+  fromHex,
+  RELEASE,
+  toHex,
+  VAULT_OWNER,
+  type Sender,
+} from "@sesame/core-types";
+import { RefusalLimit } from "./audit/refusals.ts";
+import { handlersOf } from "./handlers.ts";
+import { loadProfiles, saveProfiles } from "./io/profile-store.ts";
+import { listed, type Profiles } from "./profile/profiles.ts";
+
+await runDaemon({ name: BUS_HOST, lock: (paths) => paths.busLock, start });
+
+async function start({ paths, clock, log }: DaemonContext): Promise<RunningDaemon> {
+  const installation = requireInstallation(suite, paths);
+  const keys = loadKeyFile(suite, join(paths.keys, `${BUS_HOST}.key`));
+  const own = identityOf(installation, BUS_HOST);
+  if (keys === null || toHex(keys.noise.publicKey) !== toHex(own.noiseKey))
+    throw new Fault(
+      "integrity",
+      "the bus's key file does not belong to this installation",
+      "restore the keys directory from a backup",
+    );
+  const registry = new Registry(installation.identities);
+  const audit = await openAuditLog({
+    dir: paths.audit,
+    installationId: fromHex(installation.id.replaceAll("-", "")) ?? new Uint8Array(16),
+    sign: (message) => suite.ed25519Sign(keys.signingSeed, message),
+    publicKey: own.signingKey,
+    suite,
+    clock,
+  });
+  if (audit.fault !== null) log("error", audit.fault.message, { hint: audit.fault.hint });
+
+  let profiles = loadProfiles(paths.profiles);
+  const startedAt = clock.monotonicMs();
+  const refusals = new RefusalLimit();
+  const evidence = (peer: Peer | null, sender: Sender | null): AuditActor => ({
+    name: sender?.name ?? null,
+    identity: sender?.name == null ? null : (registry.byName(sender.name)?.id ?? null),
+    session: sender === null ? null : toHex(sender.session),
+    pid: peer?.pid ?? 0,
+    uid: peer?.uid ?? 0,
+    exe: peer?.executable ?? null,
+    unit: peer?.unit ?? null,
+  });
+  const self = selfActor(own.id);
+
+  const dispatcher = new Dispatcher<typeof BUS_HOST>({
+    registry,
+    log,
+    incident: randomUUID,
+    audit: async (records) => {
+      await Promise.all(
+        records.map(({ session, action, profile, object, outcome }) => {
+          const holder = session === null ? null : bus.peerOf(session);
+          const actor = evidence(holder?.peer ?? null, holder?.sender ?? null);
+          return audit.append({ actor, action, profile, object, outcome });
+        }),
+      );
+    },
+    handlers: handlersOf({
+      release: RELEASE,
+      pid: process.pid,
+      uptimeMs: () => Math.round(clock.monotonicMs() - startedAt),
+      secretsConnected: () => bus.serves(VAULT_OWNER),
+      auditWritable: () => audit.writable,
+      profiles: () => profiles,
+      setProfiles: (state: Profiles) => {
+        saveProfiles(paths.profiles, state);
+        profiles = state;
+        bus.emit("profile.changed", { profiles: listed(state) });
+      },
+      append: (daemon, { session, caller, action, profile, object, outcome }) => {
+        const holder = session === null ? null : bus.peerOf(session);
+        const seen = evidence(holder?.peer ?? null, holder?.sender ?? null);
+        // The name is the one that the daemon saw proved, not the one that the bus believes.
+        const identity = caller === null ? null : (registry.byName(caller)?.id ?? null);
+        const actor =
+          session === null && caller === daemon
+            ? { ...selfActor(identity), name: daemon, pid: 0 }
+            : { ...seen, name: caller, identity, by: daemon };
+        return audit.append({ actor, action, profile, object, outcome });
+      },
+      checkpoint: () => audit.checkpoint(),
+    }),
+  });
+
+  const bus = new BusServer({
+    suite,
+    keys: keys.noise,
+    registry,
+    clock,
+    log,
+    uids: [process.getuid?.() ?? 0],
+    answer: (header, payload) => dispatcher.answer(header, payload),
+    incident: (incident) => recordIncident(incident),
+  });
+
+  function recordIncident({ action, object, outcome, peer, name, session }: Incident): void {
+    const { record, suppressed } = refusals.next(peer.uid, clock.monotonicMs());
+    const sender =
+      session === null ? null : { name, session, kind: null, clearance: "open" as const };
+    const actor = evidence(peer, sender);
+    const entries = [
+      ...(suppressed > 0
+        ? [{ action: "bus.refusals", object: `${suppressed} more`, outcome: "suppressed" }]
+        : []),
+      ...(record ? [{ action, object, outcome }] : []),
+    ];
+    for (const entry of entries)
+      audit.append({ actor, profile: null, ...entry }).catch((cause: unknown) => {
+        log("warn", "incident not recorded", { action, outcome, error: String(cause) });
+      });
+  }
+
+  audit.onCheckpoint((checkpoint) => bus.emit("audit.checkpointed", { checkpoint }));
+  await recordOwn(audit, self, "daemon.start");
+  await listen(bus, paths.socket);
+  return {
+    stop: async () => {
+      await recordOwn(audit, self, "daemon.stop");
+      await anchor(bus, audit, log);
+      await bus.close();
+      await audit.close().catch((cause: unknown) => {
+        log("error", "audit log not closed in order", { error: String(cause) });
+      });
+    },
+  };
+
+  async function recordOwn(into: AuditLog, actor: AuditActor, action: string): Promise<void> {
+    try {
+      await into.append({ actor, action, profile: null, object: RELEASE, outcome: "ok" });
+    } catch (cause) {
+      log("error", "audit log not writable", { action, error: String(cause) });
+    }
+  }
+}
+
+/** Leaves the last checkpoint with whoever can keep it outside the log. */
+async function anchor(bus: BusServer, audit: AuditLog, log: DaemonContext["log"]): Promise<void> {
+  try {
+    const checkpoint = await audit.checkpoint();
+    const { stored } = await bus.ask("vault.anchor", { checkpoint });
+    log("info", "anchored", { sequence: checkpoint.sequence, vaults: stored });
+  } catch (cause) {
+    log("info", "not anchored", { reason: String(cause) });
+  }
+}
+
+function selfActor(identity: string | null): AuditActor {
+  const uid = process.getuid?.() ?? 0;
+  return {
+    name: BUS_HOST,
+    identity,
+    session: null,
+    pid: process.pid,
+    uid,
+    exe: process.execPath,
+    unit: null,
+  };
+}
+
+/** systemd hands over the socket (sd_listen_fds(3)); otherwise a left-over one is replaced. */
+async function listen(bus: BusServer, path: string): Promise<void> {
+  const activated =
+    Number(process.env["LISTEN_PID"]) === process.pid && Number(process.env["LISTEN_FDS"]) === 1;
+  if (activated) {
+    await bus.listen({ fd: 3 });
+    return;
+  }
+  // The lock is held, so whatever is here belongs to nobody that lives.
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found !== undefined && !found.isSocket())
+    throw new Fault("config", `${path} is in the way and is no socket`, "move it elsewhere");
+  if (found !== undefined) unlinkSync(path);
+  await bus.listen({ path });
+  chmodSync(path, 0o600);
+}
