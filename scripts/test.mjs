@@ -27,5 +27,7 @@ stream.on("test:summary", ({ file, counts }) => {
 stream.compose(new spec()).pipe(process.stdout);
 stream.on("end", () => {
   process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
-  setImmediate(() => process.stdout.write(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`));
+  setImmediate(() =>
+    process.stdout.write(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`),
+  );
 });

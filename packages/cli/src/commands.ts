@@ -1,0 +1,168 @@
+import type { Context } from "./context.ts";
+import type { Outcome } from "./render.ts";
+
+// The one table of commands: the parser, the help and the documentation derive from it. Modules
+// are loaded when their command runs.
+
+export type Flags = Readonly<Record<string, string | boolean | undefined>>;
+
+export type Command = {
+  /** Words, then arguments as commander writes them. */
+  readonly usage: string;
+  readonly summary: string;
+  /** Flags as commander writes them, with their description and default. */
+  readonly flags?: readonly (readonly [flag: string, about: string, preset?: string])[];
+  /** Everything after the first argument belongs to another program. */
+  readonly passThrough?: boolean;
+  readonly run: (context: Context, words: readonly string[], flags: Flags) => Promise<Outcome>;
+};
+
+const PROFILE = [
+  "-p, --profile <name>",
+  "profile (else SESAME_PROFILES, else the default)",
+] as const;
+const PROFILES = [
+  "-p, --profile <names>",
+  "profiles, separated by commas; the first wins",
+] as const;
+const PREFIX = ["--prefix <prefix>", "put PREFIX_ in front of every variable"] as const;
+
+export const COMMANDS: readonly Command[] = [
+  {
+    usage: "init",
+    summary: "set up this user's installation; safe to run again",
+    run: async (context) => (await import("./commands/init.ts")).init(context),
+  },
+  {
+    usage: "status",
+    summary: "daemons, profiles, vaults",
+    run: async (context) => (await import("./commands/status.ts")).status(context),
+  },
+  {
+    usage: "unlock",
+    summary:
+      "unlock a vault and activate its profile; the password is read from the terminal or stdin",
+    flags: [PROFILES],
+    run: async (context, _, flags) => (await import("./commands/vault.ts")).unlock(context, flags),
+  },
+  {
+    usage: "lock",
+    summary: "lock one vault, or all",
+    flags: [["-p, --profile <name>", "only this profile"]],
+    run: async (context, _, flags) => (await import("./commands/vault.ts")).lock(context, flags),
+  },
+  {
+    usage: "env <command...>",
+    summary: "run a command with the secrets of a profile in its environment",
+    flags: [PROFILES, PREFIX],
+    passThrough: true,
+    run: async (context, words, flags) =>
+      (await import("./commands/env.ts")).env(context, words, flags),
+  },
+  {
+    usage: "export",
+    summary: "print the secrets of a profile for a shell, a .env file or JSON",
+    flags: [PROFILES, PREFIX, ["-f, --format <format>", "shell, dotenv or json", "shell"]],
+    run: async (context, _, flags) =>
+      (await import("./commands/env.ts")).exportSecrets(context, flags),
+  },
+  {
+    usage: "secret set <name>",
+    summary: "store a secret; the value is read from the terminal or is the whole of stdin",
+    flags: [PROFILE],
+    run: async (context, [name = ""], flags) =>
+      (await import("./commands/secret.ts")).secretSet(context, name, flags),
+  },
+  {
+    usage: "secret get <name>",
+    summary: "print a secret, byte for byte",
+    flags: [PROFILE],
+    run: async (context, [name = ""], flags) =>
+      (await import("./commands/secret.ts")).secretGet(context, name, flags),
+  },
+  {
+    usage: "secret list",
+    summary: "names, versions and dates; never values",
+    flags: [PROFILE],
+    run: async (context, _, flags) =>
+      (await import("./commands/secret.ts")).secretList(context, flags),
+  },
+  {
+    usage: "secret delete <name>",
+    summary: "delete a secret and all its versions",
+    flags: [PROFILE, ["-y, --yes", "do not ask"]],
+    run: async (context, [name = ""], flags) =>
+      (await import("./commands/secret.ts")).secretDelete(context, name, flags),
+  },
+  {
+    usage: "profile list",
+    summary: "profiles and the state of their vaults",
+    run: async (context) => (await import("./commands/profile.ts")).profileList(context),
+  },
+  {
+    usage: "profile create <name>",
+    summary: "make a profile and its vault; asks for the vault's password",
+    run: async (context, [name = ""]) =>
+      (await import("./commands/profile.ts")).profileCreate(context, name),
+  },
+  {
+    usage: "profile activate <name>",
+    summary: "use a profile again",
+    run: async (context, [name = ""]) =>
+      (await import("./commands/profile.ts")).profileActivate(context, name),
+  },
+  {
+    usage: "profile deactivate <name>",
+    summary: "refuse the secrets of a profile without locking its vault",
+    run: async (context, [name = ""]) =>
+      (await import("./commands/profile.ts")).profileDeactivate(context, name),
+  },
+  {
+    usage: "profile default <name>",
+    summary: "use this profile where none is named",
+    run: async (context, [name = ""]) =>
+      (await import("./commands/profile.ts")).profileDefault(context, name),
+  },
+  {
+    usage: "audit verify",
+    summary: "check the audit log from its first entry to its last",
+    flags: [["--anchor <file>", "checkpoints that were kept elsewhere"]],
+    run: async (context, _, flags) =>
+      (await import("./commands/audit.ts")).auditVerify(context, flags),
+  },
+  {
+    usage: "audit tail",
+    summary: "the last entries of the audit log",
+    flags: [
+      ["-n, --count <number>", "entries to begin with", "20"],
+      ["-f, --follow", "wait for further entries"],
+    ],
+    run: async (context, _, flags) =>
+      (await import("./commands/audit.ts")).auditTail(context, { count: "20", ...flags }),
+  },
+  {
+    usage: "audit checkpoint",
+    summary: "print a signed checkpoint, to be kept elsewhere",
+    run: async (context) => (await import("./commands/audit.ts")).auditCheckpoint(context),
+  },
+  {
+    usage: "daemon start",
+    summary: "start the daemons in the background",
+    run: async (context) => (await import("./commands/daemon.ts")).daemonStart(context),
+  },
+  {
+    usage: "daemon stop",
+    summary: "stop the daemons",
+    run: async (context) => (await import("./commands/daemon.ts")).daemonStop(context),
+  },
+  {
+    usage: "daemon run",
+    summary: "run the daemons in the foreground",
+    run: async (context) => (await import("./commands/daemon.ts")).daemonRun(context),
+  },
+  {
+    usage: "help exit-codes",
+    summary: "what the exit codes mean",
+    run: async () => (await import("./commands/exit-codes.ts")).exitCodes(),
+  },
+];

@@ -1,0 +1,133 @@
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import { unwrapWithPassword, wrapWithPassword, type Suite } from "@sesame/core-crypto";
+import { nodeSuite as suite } from "@sesame/core-crypto/node";
+import {
+  createKeyFile,
+  loadInstallation,
+  loadKeyFile,
+  privateDirectory,
+  readBounded,
+  replaceFile,
+  saveInstallation,
+  type IdentityKeys,
+  type Paths,
+} from "@sesame/core-ipc/daemon";
+import {
+  BUS_HOST,
+  DEFAULT_CAPABILITIES,
+  Denial,
+  Fault,
+  OPERATOR,
+  VAULT_OWNER,
+  type Identity,
+} from "@sesame/core-types";
+import { pathsOf, withBus, type Context } from "../context.ts";
+import { promptNewPassword } from "../io/prompt.ts";
+import type { Outcome } from "../render.ts";
+import { createProfile } from "./profile.ts";
+
+const DEFAULT_PROFILE = "default";
+const ROOT_AD = new TextEncoder().encode("sesame root key v1");
+
+type Member = Pick<Identity, "name" | "kind" | "clearance">;
+
+const MEMBERS: readonly Member[] = [
+  { name: BUS_HOST, kind: "daemon", clearance: "internal" },
+  { name: VAULT_OWNER, kind: "daemon", clearance: "secrets-only" },
+  { name: OPERATOR, kind: "human", clearance: "secrets-only" },
+];
+
+/** Sets everything up that is not set up yet; never replaces anything. */
+export async function init(context: Context): Promise<Outcome> {
+  const paths = pathsOf(context);
+  for (const path of [paths.config, paths.keys, paths.vaults, paths.runtime])
+    privateDirectory(path);
+  const existing = loadInstallation(suite, paths.installation);
+  let password: Uint8Array | null = null;
+  try {
+    if (existing === null) {
+      password = await askPassword();
+      await createInstallation(paths, password);
+    }
+    const given = password;
+    const made = await withBus(context, async (bus) => {
+      const { vaults } = await bus.call("vault.status", {});
+      if (vaults.some(({ profile }) => profile === DEFAULT_PROFILE)) return false;
+      password = given ?? (await askPassword());
+      return createProfile(bus, DEFAULT_PROFILE, async () => (password as Uint8Array).slice());
+    });
+    const id = loadInstallation(suite, paths.installation)?.id ?? "";
+    const changed = existing === null || made;
+    return {
+      text: changed
+        ? `Installation ${id} is ready; the vault of profile ${DEFAULT_PROFILE} is unlocked.`
+        : `Already set up (installation ${id}); nothing was changed.`,
+      data: { installation: id, changed, profile: DEFAULT_PROFILE },
+    };
+  } finally {
+    (password as Uint8Array | null)?.fill(0);
+  }
+}
+
+function askPassword(): Promise<Uint8Array> {
+  return promptNewPassword("New password for the default vault: ", "The same again: ");
+}
+
+/** Keys first, the signed record last: without the record there is no installation. */
+async function createInstallation(paths: Paths, password: Uint8Array): Promise<void> {
+  const rootSeed = await rootSeedOf(paths, password);
+  try {
+    saveInstallation(
+      suite,
+      paths.installation,
+      {
+        id: randomUUID(),
+        rootKey: suite.ed25519PublicKey(rootSeed),
+        identities: MEMBERS.map((member) => identityOfMember(paths, member)),
+      },
+      rootSeed,
+    );
+  } finally {
+    rootSeed.fill(0);
+  }
+}
+
+/** A root key of an init that was cut short is used again, if the password opens it. */
+async function rootSeedOf(paths: Paths, password: Uint8Array): Promise<Uint8Array> {
+  const path = join(paths.keys, "root.box");
+  const box = readBounded(path, 4096);
+  if (box !== null) {
+    const seed = await unwrapWithPassword(suite, password, box, ROOT_AD);
+    if (seed !== null) return seed;
+    throw new Fault(
+      "denied",
+      "there is a root key from an earlier setup, and this is not its password",
+      `use that password, or move ${paths.keys} away to start anew`,
+    );
+  }
+  const seed = suite.allocSecret(32);
+  seed.set(suite.randomBytes(32));
+  replaceFile(path, await wrapWithPassword(suite, password, seed, ROOT_AD));
+  return seed;
+}
+
+function identityOfMember(paths: Paths, { name, kind, clearance }: Member): Identity {
+  const keys = keysOf(suite, join(paths.keys, `${name}.key`));
+  return {
+    id: randomUUID(),
+    name,
+    kind,
+    clearance,
+    capabilities: DEFAULT_CAPABILITIES[kind],
+    noiseKey: keys.noise.publicKey,
+    sealingKey: keys.sealing.publicKey,
+    signingKey: keys.signingKey,
+  };
+}
+
+function keysOf(provider: Suite, path: string): IdentityKeys {
+  const keys = createKeyFile(provider, path) ?? loadKeyFile(provider, path);
+  if (keys === null) throw new Denial("storage-failed", "key file");
+  return keys;
+}

@@ -1,0 +1,84 @@
+import { isatty } from "node:tty";
+import { nodeSuite } from "@sesame/core-crypto/node";
+import { openBus, type BusClient } from "@sesame/core-ipc/client";
+import { pathsFrom, type Paths } from "@sesame/core-ipc/daemon";
+import { Fault, limits, OPERATOR } from "@sesame/core-types";
+import { requestedProfiles } from "./profiles.ts";
+
+/** What every command gets. */
+export type Context = {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly json: boolean;
+};
+
+export function pathsOf({ env }: Context): Paths {
+  return pathsFrom(env);
+}
+
+/**
+ * Connects as the operator; without the operator's keys as an unregistered client.
+ *
+ * @param start - whether to start the daemons where they do not run
+ * @throws {Fault} config without an installation, unavailable without daemons
+ */
+export async function connect(context: Context, start = true): Promise<BusClient> {
+  const paths = pathsOf(context);
+  const open = (): Promise<BusClient> => openBus({ suite: nodeSuite, as: OPERATOR, paths });
+  try {
+    return await open();
+  } catch (cause) {
+    if (!start || !(cause instanceof Fault) || cause.exit !== "unavailable") throw cause;
+  }
+  const { startDaemons } = await import("./io/daemons.ts");
+  await startDaemons(paths);
+  return open();
+}
+
+/** Connects, runs, and closes whatever happens. */
+export async function withBus<T>(
+  context: Context,
+  use: (bus: BusClient) => Promise<T>,
+  start = true,
+): Promise<T> {
+  const bus = await connect(context, start);
+  try {
+    return await use(bus);
+  } finally {
+    await bus.close();
+  }
+}
+
+/** The profiles of `-p`, else of SESAME_PROFILES, else the default one. */
+export async function chosenProfiles(
+  context: Context,
+  bus: BusClient,
+  flag: string | undefined,
+): Promise<readonly string[]> {
+  const requested = requestedProfiles(flag ?? null, context.env["SESAME_PROFILES"]);
+  if (requested !== null) return requested;
+  const { profiles } = await bus.call("profile.list", {});
+  const chosen = profiles.find((profile) => profile.default);
+  if (chosen === undefined)
+    throw new Fault("not-found", "there is no profile yet", "`sesame profile create NAME`");
+  return [chosen.name];
+}
+
+/** As chosenProfiles, where only one makes sense. */
+export async function chosenProfile(
+  context: Context,
+  bus: BusClient,
+  flag: string | undefined,
+): Promise<string> {
+  const [profile, ...others] = await chosenProfiles(context, bus, flag);
+  if (profile === undefined || others.length > 0)
+    throw new Fault("usage", "this command works on one profile", "name it with `-p`");
+  return profile;
+}
+
+/** A value from the terminal, hidden, or the whole of stdin less one trailing newline. */
+export async function readValue(name: string): Promise<Uint8Array> {
+  const { readAll, stripOneNewline } = await import("./io/stdin.ts");
+  if (!isatty(0)) return stripOneNewline(readAll(limits.MAX_SECRET_BYTES + 2));
+  const { promptHidden } = await import("./io/prompt.ts");
+  return promptHidden(`Value of ${name}: `);
+}
