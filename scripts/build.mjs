@@ -1,6 +1,7 @@
 // Bundles the command and the daemons into packages/cli/dist. Native modules stay outside.
 import { build } from "esbuild";
-import { chmodSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { chmodSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
@@ -21,8 +22,11 @@ await Promise.all([
   build({
     ...common,
     entryPoints: [root("packages/cli/src/main.ts")],
-    outfile: root("packages/cli/dist/sesame.cjs"),
+    outfile: root("packages/cli/dist/command.cjs"),
     format: "cjs",
+    // Needed by few commands only; every byte of the bundle is parsed at each start.
+    external: [...common.external, "commander", "hash-wasm", "@noble/*"],
+    minifyWhitespace: true,
     logOverride: { "empty-import-meta": "silent" },
   }),
   ...["daemon-profile", "daemon-secrets"].map((name) =>
@@ -37,4 +41,13 @@ await Promise.all([
     }),
   ),
 ]);
+// The compiled form of the command lies beside it and is used while it fits source and Node; the
+// first run makes it.
+const entry = root("packages/cli/dist/sesame.cjs");
+rmSync(root("packages/cli/dist/compiled"), { recursive: true, force: true });
+writeFileSync(
+  entry,
+  'require("node:module").enableCompileCache(__dirname + "/compiled");\nrequire("./command.cjs");\n',
+);
+spawnSync(process.execPath, [entry, "status"], { env: { HOME: "/nonexistent" }, stdio: "ignore" });
 chmodSync(root("packages/cli/bin/sesame"), 0o755);

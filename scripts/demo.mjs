@@ -51,17 +51,26 @@ function step(line, { exit = 0, has = [], lacks = [], input = "" } = {}) {
 const say = (text) => console.log(`# ${text}`);
 
 try {
-  say("Set up: keys, a signed installation record, the default vault. Daemons start by themselves.");
+  say(
+    "Set up: keys, a signed installation record, the default vault. Daemons start by themselves.",
+  );
   step("printf 'correct horse\\n' | sesame init", { has: ["is ready"] });
   say("Running it again is safe.");
   step("sesame init </dev/null", { has: ["nothing was changed"] });
 
-  say("A second profile with a vault of its own. Values come from stdin, never from the command line.");
+  say(
+    "A second profile with a vault of its own. Values come from stdin, never from the command line.",
+  );
   step("printf 'battery staple\\n' | sesame profile create work", { has: ["is made"] });
-  step("printf 'AKIAEXAMPLE' | sesame secret set -p work aws-access-key-id", { has: ["version 1"] });
-  step("printf 's3cr3t/with \"quotes\" & $dollars' | sesame secret set -p work aws-secret-access-key", {
+  step("printf 'AKIAEXAMPLE' | sesame secret set -p work aws-access-key-id", {
     has: ["version 1"],
   });
+  step(
+    "printf 's3cr3t/with \"quotes\" & $dollars' | sesame secret set -p work aws-secret-access-key",
+    {
+      has: ["version 1"],
+    },
+  );
   step("sesame secret list -p work", { has: ["aws-secret-access-key"], lacks: ["s3cr3t"] });
 
   say("The everyday job: a program with the secrets in its environment.");
@@ -70,7 +79,9 @@ try {
   });
   step("sesame env -p work -- sh -c 'exit 42'", { exit: 42 });
 
-  say("The same request without the operator's key: an unregistered client may ask for the status only.");
+  say(
+    "The same request without the operator's key: an unregistered client may ask for the status only.",
+  );
   step("mv .config/pds/keys/operator.key operator.key");
   step("sesame status", { has: ["unregistered"], lacks: ["work"] });
   step("sesame secret get -p work aws-access-key-id", {

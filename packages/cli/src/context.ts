@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { isatty } from "node:tty";
 import { nodeSuite } from "@sesame/core-crypto/node";
 import { openBus, type BusClient } from "@sesame/core-ipc/client";
@@ -25,13 +26,25 @@ export async function connect(context: Context, start = true): Promise<BusClient
   const paths = pathsOf(context);
   const open = (): Promise<BusClient> => openBus({ suite: nodeSuite, as: OPERATOR, paths });
   try {
-    return await open();
+    const bus = await open();
+    if (!start || !(await mayBeStarting(paths))) return bus;
+    await bus.close();
   } catch (cause) {
     if (!start || !(cause instanceof Fault) || cause.exit !== "unavailable") throw cause;
   }
   const { startDaemons } = await import("./io/daemons.ts");
   await startDaemons(paths);
   return open();
+}
+
+/**
+ * True while the bus serves and the daemons behind it may not: the supervisor marks its lock file
+ * once all do. One that nobody holds says nothing, as where systemd runs the daemons.
+ */
+async function mayBeStarting(paths: Paths): Promise<boolean> {
+  if (statSync(paths.supervisorLock, { throwIfNoEntry: false })?.size !== 0) return false;
+  const { holderOf } = await import("./supervisor/lock-file.ts");
+  return holderOf(paths) !== null;
 }
 
 /** Connects, runs, and closes whatever happens. */

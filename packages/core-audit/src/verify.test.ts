@@ -128,6 +128,25 @@ test("[AUDIT-5] an entry with a good hash and another number or predecessor is b
   assert.match(firstBad.reason, /does not continue/);
 });
 
+test("[AUDIT-25] numbers have one form", async () => {
+  const { entry: hasher } = await loadHashers("blake3");
+  const { bytes } = await sample();
+  const lines = linesOf(bytes);
+  const last = entryOf(lines.at(-1));
+  const good = hashedText(last.hash, 26, START_MS, eventBody(EVENT));
+  for (const form of ["026", "26.0", "+26", "-26", "", " 26", "2.6e1", "00000000000000000026"]) {
+    const hashed = good.replace('"seq":26,', `"seq":${form},`);
+    const hashOf = Buffer.from(hasher.ofText(hashed)).toString("hex");
+    const report = await verifyBytes(join([...lines, lineText(hashed, hashOf)]));
+    assert.deepEqual(report.firstBad, {
+      segment: 1,
+      line: 26,
+      sequence: null,
+      reason: "it is not an audit entry",
+    });
+  }
+});
+
 test("[AUDIT-25] any changed byte is found, on its line", async () => {
   // SECURITY: a changed entry could hide who read a secret.
   const { bytes } = await sample();

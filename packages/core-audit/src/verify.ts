@@ -238,9 +238,10 @@ class Verification {
 
   #notes(): string[] {
     const { times, first } = this.#backwards;
+    const more = times > 1 ? ` and at ${times - 1} more` : "";
     const unlisted = this.#gapCount - this.#gaps.length;
     return [
-      ...(times > 0 ? [`the clock went back ${times} times, first at entry ${first}`] : []),
+      ...(times > 0 ? [`time goes back at entry ${first}${more}`] : []),
       ...(unlisted > 0 ? [`${unlisted} more gaps are recorded`] : []),
     ];
   }

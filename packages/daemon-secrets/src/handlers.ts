@@ -37,25 +37,40 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
     keeper.keep(vault);
   }
 
-  return {
-    "vault.create": async ({ profile, password }, call) => {
-      call.about(profile);
-      await adopt(await vaults.create(profile, password), call);
-      host.changed(profile, "created");
-      return {};
-    },
+  const turns = new Map<string, Promise<unknown>>();
 
-    "vault.unlock": async ({ profile, password }, call) => {
-      call.about(profile);
-      if (keeper.isOpen(profile)) {
-        await call.record();
-        await host.activate(profile);
-        return { changed: false };
-      }
-      await adopt(await vaults.unlock(profile, password), call);
-      host.changed(profile, "unlocked");
-      return { changed: true };
-    },
+  /** One password at a time per profile: who comes second finds what the first has done. */
+  async function inTurn<T>(profile: string, work: () => Promise<T>): Promise<T> {
+    const mine = (turns.get(profile) ?? Promise.resolve()).then(work, work);
+    turns.set(profile, mine);
+    try {
+      return await mine;
+    } finally {
+      if (turns.get(profile) === mine) turns.delete(profile);
+    }
+  }
+
+  return {
+    "vault.create": ({ profile, password }, call) =>
+      inTurn(profile, async () => {
+        call.about(profile);
+        await adopt(await vaults.create(profile, password), call);
+        host.changed(profile, "created");
+        return {};
+      }),
+
+    "vault.unlock": ({ profile, password }, call) =>
+      inTurn(profile, async () => {
+        call.about(profile);
+        if (keeper.isOpen(profile)) {
+          await call.record();
+          await host.activate(profile);
+          return { changed: false };
+        }
+        await adopt(await vaults.unlock(profile, password), call);
+        host.changed(profile, "unlocked");
+        return { changed: true };
+      }),
 
     "vault.lock": async ({ profile }, call) => {
       call.about(profile);

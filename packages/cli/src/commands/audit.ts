@@ -3,6 +3,7 @@ import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import { tailAudit, verifyAudit, type AuditEntry } from "@sesame/core-audit";
 import { BUS_HOST, Fault, fromHex, toHex, type Checkpoint } from "@sesame/core-types";
 import { pathsOf, withBus, type Context } from "../context.ts";
+import { print } from "../io/print.ts";
 import { printable } from "../printable.ts";
 import type { Outcome } from "../render.ts";
 
@@ -31,7 +32,7 @@ export async function auditVerify(context: Context, flags: VerifyFlags): Promise
     firstBad === null
       ? "an anchor does not match"
       : `segment ${firstBad.segment}, line ${firstBad.line}: ${firstBad.reason}`;
-  if (!context.json) process.stdout.write(`${lines.map(printable).join("\n")}\n`);
+  if (!context.json) print(1, `${lines.map(printable).join("\n")}\n`);
   throw new Fault(
     "integrity",
     `the audit log was changed: ${where}`,
@@ -50,7 +51,7 @@ export async function auditTail(context: Context, flags: TailFlags): Promise<Out
   process.once("SIGINT", () => ended.abort());
   const follow = flags.follow === true;
   for await (const entry of tailAudit(paths.audit, { count, follow, signal: ended.signal }))
-    process.stdout.write(`${context.json ? JSON.stringify(entry) : line(entry)}\n`);
+    print(1, `${context.json ? JSON.stringify(entry) : line(entry)}\n`);
   return { text: "", data: undefined };
 }
 

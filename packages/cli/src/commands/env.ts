@@ -8,6 +8,7 @@ import {
   type FetchedSecret,
   type Shadowed,
 } from "../environment/build.ts";
+import { print } from "../io/print.ts";
 import { printable } from "../printable.ts";
 import type { Outcome } from "../render.ts";
 import type { ProfileFlag } from "./vault.ts";
@@ -51,7 +52,7 @@ export async function exportSecrets(context: Context, flags: ExportFlags): Promi
   warnShadowed(shadowed);
   const serialise = await FORMATS[format as keyof typeof FORMATS]();
   const text = serialise(variables);
-  if (!context.json) process.stdout.write(text);
+  if (!context.json) print(1, text);
   return { text: "", data: Object.fromEntries(variables) };
 }
 
@@ -89,5 +90,5 @@ function warnShadowed(shadowed: readonly Shadowed[]): void {
 }
 
 function warn(text: string): void {
-  process.stderr.write(`sesame: ${printable(text)}\n`);
+  print(2, `sesame: ${printable(text)}\n`);
 }

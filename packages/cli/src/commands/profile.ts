@@ -64,6 +64,10 @@ export async function createProfile(
     await bus.call("profile.create", { profile: name });
     await bus.call("vault.create", { profile: name, password });
     return true;
+  } catch (cause) {
+    // Somebody else made it meanwhile, such as an earlier run of this command that was killed.
+    if (cause instanceof Denial && cause.code === "vault-exists") return false;
+    throw cause;
   } finally {
     password.fill(0);
   }

@@ -1,7 +1,7 @@
-import { writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import { Denial, Fault, isSecretName } from "@sesame/core-types";
 import { chosenProfile, readValue, withBus, type Context } from "../context.ts";
+import { print } from "../io/print.ts";
 import { table, type Outcome } from "../render.ts";
 import type { ProfileFlag } from "./vault.ts";
 
@@ -29,9 +29,9 @@ export function secretGet(context: Context, name: string, flags: ProfileFlag): P
     const { value, version } = await bus.call("secret.get", { profile, name });
     try {
       if (context.json) return { text: "", data: { profile, name, version, ...asJson(value) } };
-      writeAll(value);
+      print(1, value);
       // The value's exact bytes, for pipes; a terminal gets its line ended.
-      if (isatty(1)) writeAll(Buffer.from("\n"));
+      if (isatty(1)) print(1, "\n");
       return { text: "", data: undefined };
     } finally {
       value.fill(0);
@@ -82,15 +82,4 @@ function asJson(value: Uint8Array): Record<string, string> {
   const text = buffer.toString("utf8");
   const exact = Buffer.from(text, "utf8").equals(buffer);
   return exact ? { value: text } : { value_base64: buffer.toString("base64") };
-}
-
-function writeAll(bytes: Uint8Array): void {
-  let at = 0;
-  while (at < bytes.length) {
-    try {
-      at += writeSync(1, bytes, at);
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== "EAGAIN") throw cause;
-    }
-  }
 }

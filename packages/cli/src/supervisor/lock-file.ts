@@ -38,7 +38,7 @@ export function takeLock({ runtime, supervisorLock }: LockPaths): SupervisorLock
     throw new Fault(
       "config",
       `the runtime directory ${base} does not exist`,
-      "log in through a session that makes it, or set XDG_RUNTIME_DIR to a directory with mode 0700",
+      "log in through a session that makes it, or point XDG_RUNTIME_DIR to one with mode 0700",
     );
   privateDirectory(runtime);
   let fd: number;

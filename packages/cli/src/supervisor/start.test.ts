@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
-import type { Readable } from "node:stream";
 import { Fault } from "@sesame/core-types";
 import { holderOf, takeLock } from "./lock-file.ts";
 import { startDetached, type Started } from "./start.ts";
@@ -13,6 +13,10 @@ import { stopRunning, supervisorState } from "./stop.ts";
 import { isAlive, sessionOf, until, World } from "./supervisor.test-helper.ts";
 
 const LIMIT = { timeout: 20_000 };
+
+function linkOf(pid: number, fd: number): string {
+  return readlinkSync(`/proc/${pid}/fd/${fd}`);
+}
 
 /** The outcome of a start that must fail. */
 async function faultOf(started: Promise<Started>): Promise<Fault> {
@@ -102,6 +106,15 @@ test("a daemon that keeps ending is named when the time is over", LIMIT, async (
   assert.equal(holderOf(world.paths), pid);
 });
 
+test("a command whose start takes too long ends by itself", LIMIT, async (t) => {
+  const world = new World(t);
+  const start = world.start(world.supervisor("serve", "crash"), 700);
+  const command = world.run(t, world.command(start));
+  assert.ok(command.stdout);
+  const [stdout] = await Promise.all([text(command.stdout), once(command, "close")]);
+  assert.deepEqual(JSON.parse(stdout), { exit: "unavailable" });
+});
+
 test("a supervisor that dies at once, or is not there, is told", LIMIT, async (t) => {
   const world = new World(t);
   const script = ["-e", 'throw new Error("broken bundle")'];
@@ -116,24 +129,31 @@ test("a supervisor that dies at once, or is not there, is told", LIMIT, async (t
 test("a command in a pipeline ends its pipes although the daemons go on", LIMIT, async (t) => {
   // SECURITY: daemons that hold a command's descriptors could read and write what it does.
   const world = new World(t);
-  const stdio = ["pipe", "pipe", "pipe", "ignore", "ignore", "ignore", "ignore", "pipe"] as const;
-  const command = world.run(t, world.command(), { stdio: [...stdio] });
-  const outputs = [command.stdout, command.stderr, command.stdio[7] as Readable];
-  const [[stdout, stderr], [code]] = await Promise.all([
-    Promise.all(outputs.map((output) => (output === null ? "" : text(output)))),
+  const other = join(world.folder, "other");
+  // As a shell does for `7>other`, and for `>(tee other)` far up, behind unused numbers.
+  const redirect = `exec 7>"${other}" 9>&1 40>"${other}" 63>&1; exec "$0" "$@"`;
+  const args = ["-c", redirect, process.execPath, ...world.command()];
+  const command = spawn("/bin/bash", args, { stdio: "pipe" });
+  t.after(() => command.kill("SIGKILL"));
+  const [stdout, stderr, [code]] = await Promise.all([
+    text(command.stdout),
+    text(command.stderr),
     once(command, "close"),
   ]);
   assert.equal(code, 0, stderr);
-  const { pid } = JSON.parse(stdout ?? "") as Started;
+  const { pid } = JSON.parse(stdout) as Started;
   assert.equal(isAlive(pid), true);
   assert.equal(sessionOf(pid), pid);
   assert.equal(readlinkSync(`/proc/${pid}/cwd`), "/");
-  for (const { pid: daemon } of world.events()) {
-    const files = [0, 1, 2].map((fd) => readlinkSync(`/proc/${daemon}/fd/${fd}`));
-    assert.deepEqual(files, ["/dev/null", world.paths.log, world.paths.log]);
+  const { log } = world.paths;
+  for (const process of [pid, ...world.events().map((event) => event.pid)]) {
+    assert.deepEqual(
+      [0, 1, 2].map((fd) => linkOf(process, fd)),
+      ["/dev/null", log, log],
+    );
+    const open = readdirSync(`/proc/${process}/fd`).map((fd) => linkOf(process, Number(fd)));
+    assert.ok(!open.includes(other), open.join(" "));
   }
-  const open = readdirSync(`/proc/${pid}/fd`);
-  assert.ok(!open.includes("7"), "not even descriptors that the command had inherited itself");
 });
 
 test("a runtime directory that cannot be used is a fault with a hint", LIMIT, async (t) => {
@@ -175,11 +195,19 @@ test("a runtime directory that cannot be used is a fault with a hint", LIMIT, as
   assert.equal(existsSync(join(paths.runtime, "supervisor.lock")), true);
 });
 
-test("a mark of an earlier supervisor does not count for a later one", LIMIT, async (t) => {
+test("a mark that another supervisor left does not count", LIMIT, async (t) => {
   const world = new World(t);
-  const crashing = world.supervisor("serve", "crash");
-  mkdirSync(world.paths.runtime, { mode: 0o700 });
-  writeFileSync(world.paths.supervisorLock, "READY=1\nMAINPID=1\n");
-  const fault = await faultOf(startDetached(world.start(crashing, 800)));
-  assert.equal(fault.exit, "unavailable");
+  const { paths } = world;
+  mkdirSync(paths.runtime, { mode: 0o700 });
+  writeFileSync(paths.supervisorLock, "READY=1\nMAINPID=1\n");
+  const native = JSON.stringify(new URL("../../../native/src/index.ts", import.meta.url).href);
+  const script = `import { tryLock } from ${native}; import { openSync } from "node:fs";
+    console.log(tryLock(openSync(process.argv[1], "r+"))); setInterval(() => {}, 1e6);`;
+  const args = ["--input-type=module", "-e", script, "--", paths.supervisorLock];
+  const holder = world.run(t, args);
+  await until(() => holderOf(paths) === holder.pid);
+  assert.equal((await faultOf(startDetached(world.start([], 60)))).exit, "unavailable");
+  writeFileSync(paths.supervisorLock, `READY=1\nMAINPID=${holder.pid}\n`);
+  const found = await startDetached(world.start([]));
+  assert.deepEqual(found, { pid: holder.pid, started: false });
 });

@@ -24,7 +24,8 @@ if (behaviour === "unset") {
 }
 if (behaviour === "crash") { console.error("no space on the moon"); end("exit", 74); }
 process.on("SIGTERM", () => setTimeout(end, 50, "term", 0));
-new Socket({ fd: Number(process.env.SESAME_PARENT_FD) }).on("close", () => end("orphan", 0)).resume();
+const parent = new Socket({ fd: Number(process.env.SESAME_PARENT_FD) });
+parent.on("close", () => end("orphan", 0)).resume();
 if (behaviour === "env") note(Object.keys(process.env).sort().join());
 if (socket) {
   if (existsSync(socket)) { note("stale"); unlinkSync(socket); }
@@ -50,7 +51,8 @@ catch ({ exit, message, hint }) {
 /** A command that starts the daemons on demand, then ends by itself. */
 const COMMAND = `
 import { startDetached } from ${urlOf("./start.ts")};
-console.log(JSON.stringify(await startDetached(JSON.parse(process.argv[2]))));
+const shown = await startDetached(JSON.parse(process.argv[2])).catch(({ exit }) => ({ exit }));
+console.log(JSON.stringify(shown));
 `;
 
 export type Behaviour = "serve" | "unset" | "crash" | "env";
@@ -67,7 +69,6 @@ export class World {
     const runtime = join(this.folder, "run");
     mkdirSync(runtime, { mode: 0o700 });
     this.paths = pathsFrom({ HOME: this.folder, XDG_RUNTIME_DIR: runtime });
-    writeFileSync(join(this.folder, "daemon.mjs"), DAEMON);
     writeFileSync(join(this.folder, "supervisor.mjs"), SUPERVISOR);
     writeFileSync(join(this.folder, "command.mjs"), COMMAND);
     t.after(async () => {
@@ -104,8 +105,8 @@ export class World {
   }
 
   /** Arguments of Node for a command that starts the daemons on demand. */
-  command(): string[] {
-    return [join(this.folder, "command.mjs"), JSON.stringify(this.start())];
+  command(start = this.start()): string[] {
+    return [join(this.folder, "command.mjs"), JSON.stringify(start)];
   }
 
   events(): Event[] {

@@ -3,6 +3,7 @@ import type { Paths } from "@sesame/core-ipc/daemon";
 import { EXIT_CODES, Fault, type Clock, type ExitClass, type Log } from "@sesame/core-types";
 import { startDaemon, type DaemonCommand } from "./daemon-process.ts";
 import { daemonEnvironment, READY_FD } from "./environment.ts";
+import { closeInherited } from "./inherited.ts";
 import { lastWords } from "./last-words.ts";
 import { takeLock, type SupervisorLock } from "./lock-file.ts";
 import { logSize, logTo, openRotatedLog, readSince } from "./log-file.ts";
@@ -43,6 +44,7 @@ const WORDS_BYTES = 16_384;
 export async function runSupervisor(options: SupervisorOptions): Promise<number> {
   const { paths, foreground, environment = process.env } = options;
   process.umask(0o077);
+  closeInherited();
   const announcer = new Announcer(environment[READY_FD]);
   let lock: SupervisorLock | null = null;
   try {

@@ -65,17 +65,22 @@ function keysOf(suite: Suite, file: Uint8Array): IdentityKeys {
     secret.set(file.subarray(MAGIC.length + 32 * i, MAGIC.length + 32 * (i + 1)));
     return secret;
   };
-  const pair = (secretKey: Uint8Array): X25519KeyPair => ({
-    secretKey,
-    publicKey: suite.x25519PublicKey(secretKey),
-  });
+  const pair = (secretKey: Uint8Array): X25519KeyPair =>
+    lazily({ secretKey }, "publicKey", () => suite.x25519PublicKey(secretKey));
   const signingSeed = part(2);
-  return {
-    noise: pair(part(0)),
-    sealing: pair(part(1)),
-    signingSeed,
-    signingKey: suite.ed25519PublicKey(signingSeed),
-  };
+  const known = { noise: pair(part(0)), sealing: pair(part(1)), signingSeed };
+  return lazily(known, "signingKey", () => suite.ed25519PublicKey(signingSeed));
+}
+
+/** Most programs need one of the three public keys, and each takes a millisecond when cold. */
+function lazily<T extends object, K extends string>(
+  known: T,
+  name: K,
+  compute: () => Uint8Array,
+): T & { readonly [key in K]: Uint8Array } {
+  let computed: Uint8Array | null = null;
+  Object.defineProperty(known, name, { enumerable: true, get: () => (computed ??= compute()) });
+  return known as T & { readonly [key in K]: Uint8Array };
 }
 
 function checksum(suite: Suite, file: Uint8Array): Uint8Array {

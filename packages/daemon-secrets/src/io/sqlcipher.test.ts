@@ -49,6 +49,7 @@ test("[VAULT-11] what SQLCipher 4 writes is read here", async () => {
 test("[VAULT-11] another key opens nothing", async () => {
   (await bench.vaults.create("work", PASSWORD)).close();
   const db = new SqlCipher(bench.path("work.db"));
+  db.pragma("cipher_log_level = NONE");
   db.pragma(`key = "x'${"00".repeat(32)}'"`);
   assert.throws(() => db.prepare("SELECT * FROM meta").all());
   db.close();

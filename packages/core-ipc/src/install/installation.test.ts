@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { nodeSuite as suite } from "@sesame/core-crypto/node";
+import { Fault } from "@sesame/core-types";
+import { identity } from "../testing/pair.ts";
+import { identityOf, loadInstallation, saveInstallation, type Installation } from "./installation.ts";
+
+const ROOT = new Uint8Array(new ArrayBuffer(32)).fill(9);
+const RECORD: Installation = {
+  id: "00000000-0000-7000-8000-000000000001",
+  rootKey: suite.ed25519PublicKey(ROOT),
+  identities: [
+    identity("operator", { kind: "human", clearance: "secrets-only", capabilities: ["admin"] }),
+    identity("ci", { kind: "ai", capabilities: ["secret-use", "secret-list"] }),
+  ],
+};
+
+function place(t: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), "sesame-install-"));
+  t.after(() => rmSync(directory, { recursive: true }));
+  return join(directory, "installation.toml");
+}
+
+const plain = (given: unknown): unknown =>
+  JSON.parse(JSON.stringify(given, (_, v) => (v instanceof Uint8Array ? [...v] : v)));
+
+test("[INSTALL-1] the record comes back as it was signed", (t) => {
+  const path = place(t);
+  assert.equal(loadInstallation(suite, path), null);
+  saveInstallation(suite, path, RECORD, ROOT);
+  const loaded = loadInstallation(suite, path);
+  assert.deepEqual(plain(loaded), plain(RECORD));
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  assert.equal(identityOf(loaded ?? RECORD, "ci").kind, "ai");
+  assert.throws(() => identityOf(RECORD, "nobody"), { name: "Fault", exit: "config" });
+});
+
+test("[INSTALL-1] a record with any byte changed is refused", (t) => {
+  // SECURITY: one changed digit of a clearance or a key makes an agent an operator.
+  const path = place(t);
+  saveInstallation(suite, path, RECORD, ROOT);
+  const good = readFileSync(path);
+  for (let at = 0; at < good.length; at++) {
+    const damaged = Buffer.from(good);
+    damaged[at] = (damaged[at] ?? 0) ^ 1;
+    writeFileSync(path, damaged);
+    assert.throws(() => loadInstallation(suite, path), { name: "Fault", exit: "integrity" }, `${at}`);
+  }
+});
+
+test("[INSTALL-1] a record that is cut, extended or signed by another key is refused", (t) => {
+  const path = place(t);
+  saveInstallation(suite, path, RECORD, ROOT);
+  const good = readFileSync(path);
+  const variants = [
+    Buffer.alloc(0),
+    good.subarray(0, 100),
+    good.subarray(0, good.length - 1),
+    Buffer.concat([good, Buffer.from("\n")]),
+    good.subarray(good.indexOf("\n") + 1),
+  ];
+  for (const variant of variants) {
+    writeFileSync(path, variant);
+    assert.throws(() => loadInstallation(suite, path), Fault);
+  }
+  saveInstallation(suite, path, RECORD, new Uint8Array(new ArrayBuffer(32)).fill(8));
+  assert.throws(() => loadInstallation(suite, path), { exit: "integrity" });
+});

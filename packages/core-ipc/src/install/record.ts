@@ -1,0 +1,101 @@
+import {
+  CAPABILITIES,
+  fromHex,
+  IDENTITY_KINDS,
+  isIdentityName,
+  LEVELS,
+  toHex,
+  type Identity,
+} from "@sesame/core-types";
+
+// The installation record's text: TOML that people can read, in one canonical form, so that
+// reading it is short and nothing is left to interpretation. What any other TOML parser reads in
+// it is the same.
+
+export type Installation = {
+  /** UUID, 36 characters. */
+  readonly id: string;
+  /** Ed25519, 32 bytes. */
+  readonly rootKey: Uint8Array;
+  readonly identities: readonly Identity[];
+};
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const SEPARATOR = "\n[[identity]]\n";
+
+export function recordText({ id, rootKey, identities }: Installation): string {
+  const head = lines({ version: 1, id, root_key: toHex(rootKey) });
+  return [head, ...identities.map((identity) => identityText(identity))].join(SEPARATOR);
+}
+
+/** The installation that a record describes; null if it is not in canonical form. */
+export function parseRecord(text: string): Installation | null {
+  const [head = "", ...blocks] = text.split(SEPARATOR);
+  const { id, root_key: rootKey } = fields(head);
+  const key = typeof rootKey === "string" ? fromHex(rootKey) : null;
+  const identities = blocks.map((block) => identityOf(fields(block)));
+  if (typeof id !== "string" || !UUID.test(id) || key?.length !== 32) return null;
+  if (!identities.every((identity) => identity !== null)) return null;
+  const installation = { id, rootKey: key, identities };
+  return recordText(installation) === text ? installation : null;
+}
+
+function identityText(identity: Identity): string {
+  return lines({
+    id: identity.id,
+    name: identity.name,
+    kind: identity.kind,
+    clearance: identity.clearance,
+    capabilities: identity.capabilities,
+    noise_key: toHex(identity.noiseKey),
+    sealing_key: toHex(identity.sealingKey),
+    signing_key: toHex(identity.signingKey),
+  });
+}
+
+function identityOf(entry: Readonly<Record<string, unknown>>): Identity | null {
+  const { id, name, capabilities } = entry;
+  const kind = IDENTITY_KINDS.find((word) => word === entry["kind"]);
+  const clearance = LEVELS.find((word) => word === entry["clearance"]);
+  const [noiseKey, sealingKey, signingKey] = ["noise_key", "sealing_key", "signing_key"].map(
+    (field) => keyOf(entry[field]),
+  );
+  if (typeof id !== "string" || !UUID.test(id)) return null;
+  if (typeof name !== "string" || !isIdentityName(name)) return null;
+  if (kind === undefined || clearance === undefined || !Array.isArray(capabilities)) return null;
+  if (!noiseKey || !sealingKey || !signingKey) return null;
+  // Words that this release does not know make the record another one than it reads.
+  const known = CAPABILITIES.filter((word) => capabilities.includes(word));
+  if (known.length !== capabilities.length) return null;
+  const held = capabilities as typeof known;
+  return { id, name, kind, clearance, capabilities: held, noiseKey, sealingKey, signingKey };
+}
+
+function keyOf(value: unknown): Uint8Array | null {
+  const bytes = typeof value === "string" ? fromHex(value) : null;
+  return bytes?.length === 32 ? bytes : null;
+}
+
+/** TOML writes these values as JSON does: words without escapes, numbers, arrays of words. */
+function lines(entry: Readonly<Record<string, unknown>>): string {
+  return Object.entries(entry)
+    .map(([name, value]) => `${name} = ${JSON.stringify(value)}\n`)
+    .join("");
+}
+
+function fields(block: string): Readonly<Record<string, unknown>> {
+  const entry: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
+  for (const line of block.split("\n")) {
+    const at = line.indexOf(" = ");
+    if (at > 0) entry[line.slice(0, at)] = jsonOf(line.slice(at + 3));
+  }
+  return entry;
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
