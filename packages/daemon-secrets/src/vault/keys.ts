@@ -1,6 +1,4 @@
-import type { Suite } from "@sesame/core-crypto";
-import { KEY_BYTES, wipe } from "@sesame/core-crypto";
-import { blake3DeriveKey } from "@sesame/core-crypto/blake3";
+import { deriveKey as derive, type Suite } from "@sesame/core-crypto";
 
 /** What each key of a vault is for, and the purpose that its derivation context names. */
 export const KEY_PURPOSES = {
@@ -34,9 +32,5 @@ export function deriveKey(
   profile: string,
   material: Uint8Array,
 ): Uint8Array {
-  const derived = blake3DeriveKey(keyContext(purpose, profile), material);
-  const key = suite.allocSecret(KEY_BYTES);
-  key.set(derived);
-  wipe(derived);
-  return key;
+  return derive(keyContext(purpose, profile), material, suite.allocSecret);
 }
