@@ -2,6 +2,7 @@ import {
   decode,
   Denial,
   denialSchema,
+  dominates,
   encode,
   Fault,
   hasCapability,
@@ -186,6 +187,8 @@ export class Dispatcher<Owner extends string> {
 
 /** Decided by the owner itself from the signed record of the proved identity. */
 function authorize(row: Request, identity: Identity | null): void {
+  // The bus has checked the level already; a lying bus must not widen anybody's rights.
+  if (!dominates(identity?.clearance ?? "open", row.level)) throw new Denial("clearance-too-low");
   if (row.needs === null) return;
   if (identity === null) throw new Denial("clearance-too-low");
   const allowed =
