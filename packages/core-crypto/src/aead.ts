@@ -1,6 +1,6 @@
 import { expectLength, TAG_BYTES } from "./bytes.ts";
 import { CryptoError } from "./errors.ts";
-import { allocSecret, wipe } from "./secure.ts";
+import { type AllocSecret, allocSecret as allocPlain, wipe } from "./secure.ts";
 import type { Aead } from "./suite.ts";
 
 /** What a provider brings: the cipher alone, called with lengths that fit. */
@@ -12,8 +12,11 @@ export interface Cipher {
   wipeKey(): void;
 }
 
-/** The contract of Aead around a provider's cipher: the same checks for all of them. */
-export function aeadOf(cipher: Cipher): Aead {
+/**
+ * The contract of Aead around a provider's cipher: the same checks for all of them. Opened
+ * plaintexts lie in memory of `allocSecret`.
+ */
+export function aeadOf(cipher: Cipher, allocSecret: AllocSecret = allocPlain): Aead {
   let alive = true;
 
   function expectUsable(nonce: Uint8Array): void {
@@ -52,7 +55,9 @@ export function aeadOf(cipher: Cipher): Aead {
       return out;
     },
     open(nonce, ad, sealed) {
-      const out = allocSecret(Math.max(0, sealed.length - TAG_BYTES));
+      expectUsable(nonce);
+      if (sealed.length < TAG_BYTES) return null;
+      const out = allocSecret(sealed.length - TAG_BYTES);
       return openInto(out, nonce, ad, sealed) ? out : null;
     },
     destroy() {

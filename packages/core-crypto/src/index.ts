@@ -5,5 +5,5 @@ export { deriveKey } from "./derive-key.ts";
 export { equalBytes } from "./equal.ts";
 export { CryptoError, type CryptoErrorCode } from "./errors.ts";
 export { MAX_BOXED_BYTES, unwrapWithPassword, wrapWithPassword } from "./sealed-box.ts";
-export { type AllocSecret, allocSecret, moveSecret, wipe } from "./secure.ts";
+export { type AllocSecret, allocSecret, type FreeSecret, moveSecret, wipe } from "./secure.ts";
 export type { Aead, Suite, X25519KeyPair } from "./suite.ts";

@@ -22,6 +22,7 @@ export { blake3, blake3DeriveKey, blake3Keyed } from "./noble-blake3.ts";
 export const nobleSuite: Suite = {
   name: "noble",
   allocSecret,
+  freeSecret: wipe,
   randomBytes,
 
   generateX25519() {

@@ -17,6 +17,7 @@ const ed25519Keys = nodeKeys(112);
 export const nodeSuite: Suite = {
   name: "node",
   allocSecret,
+  freeSecret: wipe,
   randomBytes,
 
   generateX25519() {

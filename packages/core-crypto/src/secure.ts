@@ -1,6 +1,9 @@
 /** Makes zeroed memory for a secret of `length` bytes. */
 export type AllocSecret = (length: number) => Uint8Array;
 
+/** Wipes a secret and gives its memory back; nobody may use it afterwards. */
+export type FreeSecret = (secret: Uint8Array) => void;
+
 /**
  * Memory outside the V8 heap. A typed array of 64 bytes or fewer that owns its memory lives inside
  * the heap, where the collector moves it and leaves copies that no `fill(0)` reaches.

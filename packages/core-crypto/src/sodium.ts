@@ -6,8 +6,8 @@ import { isStrictEd25519 } from "./ed25519-strict.ts";
 import { CryptoError } from "./errors.ts";
 import { keySlab } from "./key-slab.ts";
 import { nodeSuite } from "./node.ts";
-import { randomBytes } from "./random.ts";
-import { type AllocSecret, allocSecret as allocPlain, wipe } from "./secure.ts";
+import { randomFill } from "./random.ts";
+import { type AllocSecret, allocSecret as allocPlain, type FreeSecret, wipe } from "./secure.ts";
 import type { Aead, Suite } from "./suite.ts";
 
 /** libsodium's own memory between guard pages: no core dump, and no swap if the limit allows. */
@@ -19,8 +19,11 @@ function sodiumMalloc(length: number): Uint8Array {
   return secret;
 }
 
-/** Keys of its ciphers are held in memory of `allocSecret`, many to a page. */
-export function createSodiumSuite(allocSecret: AllocSecret): Suite {
+/**
+ * Keys of its ciphers are held in memory of `allocSecret`, many to a page; shared secrets, secret
+ * keys and opened plaintexts lie there too.
+ */
+export function createSodiumSuite(allocSecret: AllocSecret, freeSecret: FreeSecret = wipe): Suite {
   const slab = keySlab(allocSecret);
 
   function cipher(
@@ -31,21 +34,24 @@ export function createSodiumSuite(allocSecret: AllocSecret): Suite {
     return (key) => {
       expectLength(key, KEY_BYTES, "key");
       const held = slab.take(key);
-      return aeadOf({
-        nonceBytes,
-        encrypt(out, nonce, ad, plaintext) {
-          encrypt(out, plaintext, ad, null, nonce, held);
+      return aeadOf(
+        {
+          nonceBytes,
+          encrypt(out, nonce, ad, plaintext) {
+            encrypt(out, plaintext, ad, null, nonce, held);
+          },
+          decrypt(out, nonce, ad, sealed) {
+            try {
+              decrypt(out, null, sealed, ad, nonce, held);
+              return true;
+            } catch {
+              return false; // lengths were checked: nothing else can fail
+            }
+          },
+          wipeKey: () => slab.giveBack(held),
         },
-        decrypt(out, nonce, ad, sealed) {
-          try {
-            decrypt(out, null, sealed, ad, nonce, held);
-            return true;
-          } catch {
-            return false; // lengths were checked: nothing else can fail
-          }
-        },
-        wipeKey: () => slab.giveBack(held),
-      });
+        allocSecret,
+      );
     };
   }
 
@@ -54,13 +60,14 @@ export function createSodiumSuite(allocSecret: AllocSecret): Suite {
     ...nodeSuite,
     name: "sodium",
     allocSecret,
+    freeSecret,
 
     generateX25519() {
-      const secretKey = randomBytes(KEY_BYTES);
+      const secretKey = randomFill(allocSecret(KEY_BYTES));
       return { secretKey, publicKey: x25519PublicKey(secretKey) };
     },
     x25519PublicKey,
-    x25519,
+    x25519: (secretKey, publicKey) => x25519(secretKey, publicKey, allocSecret),
 
     ed25519PublicKey(seed) {
       const { publicKey, secretKey } = expandSeed(seed);
@@ -101,10 +108,14 @@ function x25519PublicKey(secretKey: Uint8Array): Uint8Array {
   return publicKey;
 }
 
-function x25519(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array {
+function x25519(
+  secretKey: Uint8Array,
+  publicKey: Uint8Array,
+  allocSecret: AllocSecret,
+): Uint8Array {
   expectLength(secretKey, KEY_BYTES, "secret key");
   expectLength(publicKey, KEY_BYTES, "public key");
-  const shared = allocPlain(KEY_BYTES);
+  const shared = allocSecret(KEY_BYTES);
   try {
     sodium.crypto_scalarmult(shared, secretKey, publicKey);
     return shared;

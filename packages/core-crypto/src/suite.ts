@@ -1,5 +1,5 @@
 import type { Argon2Params } from "./argon2-params.ts";
-import type { AllocSecret } from "./secure.ts";
+import type { AllocSecret, FreeSecret } from "./secure.ts";
 
 /** 32 bytes each. */
 export interface X25519KeyPair {
@@ -34,6 +34,8 @@ export interface Suite {
   readonly name: "node" | "sodium" | "noble";
   /** Memory for secrets that the provider can work in. */
   readonly allocSecret: AllocSecret;
+  /** Wipes what `allocSecret` made, and what this suite returned as a secret. */
+  readonly freeSecret: FreeSecret;
   /** From the operating system. */
   randomBytes(length: number): Uint8Array;
 

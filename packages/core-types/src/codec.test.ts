@@ -69,9 +69,9 @@ for (const [name, schema] of SCHEMAS) {
       const encoded = encode(schema, value);
       const at = fc.nat(encoded.length - 1);
       return fc.tuple(at, fc.nat(255), fc.nat(encoded.length)).map(([i, byte, end]) => {
-        const bytes = encoded.slice(0, end === 0 ? encoded.length : Math.max(end, i + 1));
-        bytes[i] = byte;
-        return bytes;
+        const given = encoded.slice(0, end === 0 ? encoded.length : Math.max(end, i + 1));
+        given[i] = byte;
+        return given;
       });
     });
     fc.assert(

@@ -18,16 +18,34 @@ const FORMS: Readonly<Record<TextForm, (text: string) => boolean>> = {
   "identity-name": isIdentityName,
 };
 
+/** Where an encoding goes. */
+export type EncodeOptions = {
+  /** Makes the memory; values that are secret want memory of their own kind. */
+  readonly alloc?: (length: number) => Uint8Array;
+  /** Bytes left free in front of the encoding. */
+  readonly headroom?: number;
+};
+
 /**
  * Encodes a value.
  *
- * @returns bytes in a buffer of their own, so that the caller can wipe them
+ * @returns bytes in memory of their own, so that the caller can wipe them
  * @throws {Violation} CODEC-1 if the value does not fit its schema
  */
-export function encode<T>(schema: Schema<T>, given: T): Uint8Array<ArrayBuffer> {
-  const out = new Uint8Array(new ArrayBuffer(measure(schema, given)));
-  write(new Writer(out), schema, given);
+export function encode<T>(
+  schema: Schema<T>,
+  given: T,
+  { alloc = plain, headroom = 0 }: EncodeOptions = {},
+): Uint8Array {
+  const out = alloc(headroom + measure(schema, given));
+  const writer = new Writer(out);
+  writer.at = headroom;
+  write(writer, schema, given);
   return out;
+}
+
+function plain(length: number): Uint8Array {
+  return new Uint8Array(new ArrayBuffer(length));
 }
 
 /**

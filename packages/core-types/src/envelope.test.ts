@@ -21,19 +21,24 @@ const id = fc.uint8Array({ minLength: 16, maxLength: 16 });
 const plain = { noNullPrototype: true };
 const header: fc.Arbitrary<ClientHeader> = fc.record(
   {
-  type: fc.constantFrom(...ENVELOPE_TYPES),
-  id,
-  tag: fc.nat(0xffff),
-  level: fc.constantFrom(...LEVELS),
-  target: fc.option(fc.string({ unit: "binary", maxLength: 64 })),
-  ttlMs: fc.nat(0x7fff_ffff),
-}, plain);
-const sender: fc.Arbitrary<Sender> = fc.record({
-  name: fc.option(fc.string({ unit: "binary-ascii", maxLength: 64 })),
-  kind: fc.option(fc.constantFrom(...IDENTITY_KINDS)),
-  clearance: fc.constantFrom(...LEVELS),
-  session: id,
-}, plain);
+    type: fc.constantFrom(...ENVELOPE_TYPES),
+    id,
+    tag: fc.nat(0xffff),
+    level: fc.constantFrom(...LEVELS),
+    target: fc.option(fc.string({ unit: "binary", maxLength: 64 })),
+    ttlMs: fc.nat(0x7fff_ffff),
+  },
+  plain,
+);
+const sender: fc.Arbitrary<Sender> = fc.record(
+  {
+    name: fc.option(fc.string({ unit: "binary-ascii", maxLength: 64 })),
+    kind: fc.option(fc.constantFrom(...IDENTITY_KINDS)),
+    clearance: fc.constantFrom(...LEVELS),
+    session: id,
+  },
+  plain,
+);
 
 function written(given: ClientHeader, from?: Sender): Uint8Array {
   const out = new Uint8Array(MAX_HEADER_BYTES);

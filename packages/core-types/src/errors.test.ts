@@ -10,7 +10,7 @@ test("[DENIAL-1] every denial has a text, a hint and an exit class of the table"
   for (const code of codes) {
     const { exit, text, hint } = DENIALS[code];
     assert.ok(Object.hasOwn(EXIT_CODES, exit), code);
-    assert.ok(EXIT_CODES[exit].code !== 0, code);
+    assert.ok((EXIT_CODES[exit].code as number) !== 0, code);
     assert.ok(text.length > 0 && hint.length > 0, code);
     encode(denialSchema, { code, detail: "", retryAfterMs: 0 });
   }
@@ -19,7 +19,8 @@ test("[DENIAL-1] every denial has a text, a hint and an exit class of the table"
 test("exit codes are distinct and outside what a shell uses for signals and lookups", () => {
   const numbers = Object.values(EXIT_CODES).map(({ code }) => code as number);
   assert.equal(new Set(numbers).size, numbers.length);
-  for (const number of numbers) assert.ok(number === 0 || number === 130 || (number >= 64 && number < 126));
+  for (const number of numbers)
+    assert.ok(number === 0 || number === 130 || (number >= 64 && number < 126));
 });
 
 test("a denial names its detail where the text has a place for it", () => {

@@ -4,7 +4,7 @@ export {
   hasCapability,
   type Capability,
 } from "./capability.ts";
-export { decode, encode, Reader, utf8Length, Writer } from "./codec.ts";
+export { decode, encode, Reader, utf8Length, Writer, type EncodeOptions } from "./codec.ts";
 export {
   Denial,
   DENIALS,
@@ -62,6 +62,7 @@ export {
   bool,
   bytes,
   describe,
+  eachSecret,
   list,
   nothing,
   nullable,
@@ -74,4 +75,5 @@ export {
   type Infer,
   type Node,
   type Schema,
+  type TextForm,
 } from "./schema.ts";

@@ -56,8 +56,7 @@ const TAGS: Readonly<Record<string, number>> = {
 
 test("[MESSAGE-1] a tag that was given is never given to another kind", () => {
   const givenTo = new Map(Object.entries(TAGS).map(([name, tag]) => [tag, name]));
-  for (const [name, { tag }] of rows)
-    if (givenTo.has(tag)) assert.equal(givenTo.get(tag), name);
+  for (const [name, { tag }] of rows) if (givenTo.has(tag)) assert.equal(givenTo.get(tag), name);
 });
 
 test("[MESSAGE-2] every kind above internal is sealed", () => {
@@ -114,9 +113,9 @@ test("[MESSAGE-4] the log's copy of a message holds none of its secrets", () => 
 test("[MESSAGE-4] no byte string of any message reaches the log", () => {
   fc.assert(
     fc.property(
-      fc.constantFrom(...rows).chain(([, { params }]) =>
-        fc.tuple(fc.constant(params as Node), arbitraryOf(params)),
-      ),
+      fc
+        .constantFrom(...rows)
+        .chain(([, { params }]) => fc.tuple(fc.constant(params as Node), arbitraryOf(params))),
       ([schema, value]) => {
         const holdsBytes = (given: unknown): boolean =>
           given instanceof Uint8Array ||

@@ -89,6 +89,28 @@ export function redact(node: Node, given: unknown): unknown {
   }
 }
 
+/** Hands every byte string that is marked as secret to `take`. */
+export function eachSecret(node: Node, given: unknown, take: (secret: Uint8Array) => void): void {
+  switch (node.type) {
+    case "secret":
+      if (given instanceof Uint8Array) take(given);
+      return;
+    case "nullable":
+      if (given !== null) eachSecret(node.of, given, take);
+      return;
+    case "list":
+      for (const item of given as unknown[]) eachSecret(node.of, item, take);
+      return;
+    case "struct": {
+      const record = given as Readonly<Record<string, unknown>>;
+      for (const [name, field] of Object.entries(node.fields))
+        eachSecret(field, record[name], take);
+      return;
+    }
+    default:
+  }
+}
+
 /** One line for the tables of docs/PROTOCOL.md. */
 export function describe(node: Node): string {
   switch (node.type) {

@@ -1,7 +1,7 @@
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
-import { openAuditLog, type AuditActor, type AuditLog } from "@sesame/core-audit";
+import { openAuditLog, type AuditActor, type AuditEvent, type AuditLog } from "@sesame/core-audit";
 import { sodiumSuite as suite } from "@sesame/core-crypto/sodium";
 import {
   identityOf,
@@ -25,6 +25,8 @@ import { RefusalLimit } from "./audit/refusals.ts";
 import { handlersOf } from "./handlers.ts";
 import { loadProfiles, saveProfiles } from "./io/profile-store.ts";
 import { listed, type Profiles } from "./profile/profiles.ts";
+
+const COUNT_EVERY_MS = 60_000;
 
 await runDaemon({ name: BUS_HOST, lock: (paths) => paths.busLock, start });
 
@@ -67,6 +69,7 @@ async function start({ paths, clock, log }: DaemonContext): Promise<RunningDaemo
     registry,
     log,
     incident: randomUUID,
+    memory: suite,
     audit: async (records) => {
       await Promise.all(
         records.map(({ session, action, profile, object, outcome }) => {
@@ -115,27 +118,37 @@ async function start({ paths, clock, log }: DaemonContext): Promise<RunningDaemo
   });
 
   function recordIncident({ action, object, outcome, peer, name, session }: Incident): void {
-    const { record, suppressed } = refusals.next(peer.uid, clock.monotonicMs());
+    if (!refusals.admits(peer.uid, clock.monotonicMs())) return;
     const sender =
       session === null ? null : { name, session, kind: null, clearance: "open" as const };
-    const actor = evidence(peer, sender);
-    const entries = [
-      ...(suppressed > 0
-        ? [{ action: "bus.refusals", object: `${suppressed} more`, outcome: "suppressed" }]
-        : []),
-      ...(record ? [{ action, object, outcome }] : []),
-    ];
-    for (const entry of entries)
-      audit.append({ actor, profile: null, ...entry }).catch((cause: unknown) => {
-        log("warn", "incident not recorded", { action, outcome, error: String(cause) });
-      });
+    append({ actor: evidence(peer, sender), action, object, outcome });
   }
+
+  /** Refusals that were only counted came from many processes: the count names the user alone. */
+  function recordSuppressed(): void {
+    for (const { uid, count } of refusals.takeSuppressed()) {
+      const actor = { ...evidence(null, null), uid };
+      const object = `${count} more`;
+      append({ actor, action: "bus.refusals", object, outcome: "suppressed" });
+    }
+  }
+
+  function append(event: Omit<AuditEvent, "profile">): void {
+    audit.append({ ...event, profile: null }).catch((cause: unknown) => {
+      const { action, outcome } = event;
+      log("warn", "incident not recorded", { action, outcome, error: String(cause) });
+    });
+  }
+
+  const counting = setInterval(recordSuppressed, COUNT_EVERY_MS).unref();
 
   audit.onCheckpoint((checkpoint) => bus.emit("audit.checkpointed", { checkpoint }));
   await recordOwn(audit, self, "daemon.start");
   await listen(bus, paths.socket);
   return {
     stop: async () => {
+      clearInterval(counting);
+      recordSuppressed();
       await recordOwn(audit, self, "daemon.stop");
       await anchor(bus, audit, log);
       await bus.close();

@@ -42,6 +42,7 @@ async function start({ paths, clock, log, fail }: DaemonContext): Promise<Runnin
     sealed,
     log,
     incident: randomUUID,
+    memory: suite,
     audit: async (records) => {
       await link.bus.call("audit.append", { records });
     },

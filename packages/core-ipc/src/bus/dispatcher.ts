@@ -1,8 +1,10 @@
+import type { Suite } from "@sesame/core-crypto";
 import {
   decode,
   Denial,
   denialSchema,
   dominates,
+  eachSecret,
   encode,
   Fault,
   hasCapability,
@@ -62,6 +64,8 @@ export type DispatcherOptions<Owner extends string> = {
   readonly log: Log;
   /** Names a fault in the reply and in the log. */
   readonly incident: () => string;
+  /** Where replies are put together and secrets end; a crypto suite. */
+  readonly memory: Pick<Suite, "allocSecret" | "freeSecret">;
 };
 
 /** What goes back to the bus. */
@@ -112,19 +116,14 @@ export class Dispatcher<Owner extends string> {
       authorize(row, identity);
       const result = await handler(decode(row.params, body), call);
       if (!recorded) throw new Fault("fault", `${row.name} was not recorded`, "report this");
-      const encoded = encode(row.result, result);
-      try {
-        return reply(encoded, seal);
-      } finally {
-        encoded.fill(0);
-      }
+      return this.#reply(row, result, seal);
     } catch (cause) {
       const refusal = this.#refusal(cause, row);
       if (row.audit !== "never") await this.#record(record, `refused:${refusal.code}`);
       return denial(refusal, seal);
     } finally {
       // What came in clear may still be in use by whoever recorded it.
-      if (seal !== null) body.fill(0);
+      if (seal !== null) this.#options.memory.freeSecret(body);
     }
   }
 
@@ -152,6 +151,21 @@ export class Dispatcher<Owner extends string> {
     if (typeof opened === "string") return opened;
     const identity = registry.byKey(opened.caller);
     return { identity, body: opened.body, seal: opened.sealReply };
+  }
+
+  /** Secrets of the result end here: what leaves is sealed. */
+  #reply(row: Request, result: unknown, seal: Seal | null): Answer {
+    const { allocSecret: alloc, freeSecret } = this.#options.memory;
+    try {
+      if (seal === null) return { type: "reply", payload: encode(row.result, result) };
+      const body = encode(row.result, result, { alloc, headroom: 1 });
+      body[0] = RESULT;
+      const payload = seal(body);
+      freeSecret(body);
+      return { type: "reply", payload };
+    } finally {
+      eachSecret(row.result, result, freeSecret);
+    }
   }
 
   #refusal(cause: unknown, row: Request): Denial {
@@ -209,16 +223,6 @@ function blank(row: Request, header: RoutedHeader, identity: Identity | null): A
   };
 }
 
-function reply(encoded: Uint8Array, seal: Seal | null): Answer {
-  if (seal === null) return { type: "reply", payload: encoded.slice() };
-  const body = new Uint8Array(new ArrayBuffer(1 + encoded.length));
-  body[0] = RESULT;
-  body.set(encoded, 1);
-  const payload = seal(body);
-  body.fill(0);
-  return { type: "reply", payload };
-}
-
 /** A denial in clear. */
 export function denialAnswer(refusal: Denial): Answer {
   return denial(refusal, null);
@@ -226,11 +230,10 @@ export function denialAnswer(refusal: Denial): Answer {
 
 function denial({ code, detail, retryAfterMs }: Denial, seal: Seal | null): Answer {
   const short = detail.slice(0, 90).toWellFormed();
-  const encoded = encode(denialSchema, { code, detail: short, retryAfterMs });
-  if (seal === null) return { type: "denial", payload: encoded };
-  const body = new Uint8Array(1 + encoded.length);
+  const content = { code, detail: short, retryAfterMs };
+  if (seal === null) return { type: "denial", payload: encode(denialSchema, content) };
+  const body = encode(denialSchema, content, { headroom: 1 });
   body[0] = DENIAL;
-  body.set(encoded, 1);
   return { type: "reply", payload: seal(body) };
 }
 

@@ -6,7 +6,12 @@ import { test, type TestContext } from "node:test";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import { Fault } from "@sesame/core-types";
 import { identity } from "../testing/pair.ts";
-import { identityOf, loadInstallation, saveInstallation, type Installation } from "./installation.ts";
+import {
+  identityOf,
+  loadInstallation,
+  saveInstallation,
+  type Installation,
+} from "./installation.ts";
 
 const ROOT = new Uint8Array(new ArrayBuffer(32)).fill(9);
 const RECORD: Installation = {
@@ -47,7 +52,11 @@ test("[INSTALL-1] a record with any byte changed is refused", (t) => {
     const damaged = Buffer.from(good);
     damaged[at] = (damaged[at] ?? 0) ^ 1;
     writeFileSync(path, damaged);
-    assert.throws(() => loadInstallation(suite, path), { name: "Fault", exit: "integrity" }, `${at}`);
+    assert.throws(
+      () => loadInstallation(suite, path),
+      { name: "Fault", exit: "integrity" },
+      `${at}`,
+    );
   }
 });
 

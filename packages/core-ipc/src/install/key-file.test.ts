@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -22,7 +31,10 @@ test("[INSTALL-2] keys come back as they were made, and fit each other", (t) => 
   assert.equal(hex(loaded?.noise.secretKey), hex(made?.noise.secretKey));
   assert.equal(hex(loaded?.sealing.secretKey), hex(made?.sealing.secretKey));
   assert.equal(hex(loaded?.signingSeed), hex(made?.signingSeed));
-  assert.equal(hex(loaded?.noise.publicKey), hex(suite.x25519PublicKey(made?.noise.secretKey ?? new Uint8Array())));
+  assert.equal(
+    hex(loaded?.noise.publicKey),
+    hex(suite.x25519PublicKey(made?.noise.secretKey ?? new Uint8Array())),
+  );
   assert.equal(new Set([made?.noise, made?.sealing].map((pair) => hex(pair?.secretKey))).size, 2);
   assert.equal(statSync(path).mode & 0o777, 0o600);
   assert.deepEqual(readdirSync(join(path, "..")), ["operator.key"]);

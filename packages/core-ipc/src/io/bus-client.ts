@@ -66,6 +66,7 @@ type Subscriber = (payload: Uint8Array, publication: Publication) => void;
 
 const SYSTEM_CLOCK: Clock = { wallMs: Date.now, monotonicMs: () => performance.now() };
 const ID_POOL = 4_096;
+const NOTHING = new Uint8Array(0);
 
 /**
  * A connection to the bus.
@@ -73,7 +74,7 @@ const ID_POOL = 4_096;
  * @throws {Fault} unavailable, if nothing listens; denied, if the socket is somebody else's
  */
 export async function connectBus(options: BusClientOptions): Promise<BusClient> {
-  const owner = lstatSync(options.socket, { throwIfNoEntry: false })?.uid;
+  const owner = ownerOf(options.socket);
   if (owner !== undefined && owner !== process.getuid?.() && owner !== 0)
     throw new Fault(
       "denied",
@@ -84,6 +85,15 @@ export async function connectBus(options: BusClientOptions): Promise<BusClient> 
   const client = new BusClient(socket, options);
   await client.ready(options.timeoutMs ?? limits.HANDSHAKE_TIMEOUT_MS);
   return client;
+}
+
+/** @throws {Fault} denied, if the way to it may not be gone */
+function ownerOf(path: string): number | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })?.uid;
+  } catch (cause) {
+    throw unreachable(cause as Error);
+  }
 }
 
 export class BusClient {
@@ -159,7 +169,8 @@ export class BusClient {
     this.#flush();
     if (this.#socket.writableLength === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#socket.once("drain", resolve);
+    // "drain" comes only after the high-water mark was passed; a callback always comes.
+    this.#socket.write(NOTHING, () => resolve());
     await Promise.race([promise, this.#closed.promise]);
   }
 

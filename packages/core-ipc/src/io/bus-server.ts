@@ -191,13 +191,22 @@ export class BusServer {
     connection.write(session.greeting());
   }
 
-  /** Bounds what has not authenticated itself: the oldest makes way. */
+  /** Bounds what has not authenticated itself: the process with most of it gives up its oldest. */
   #makeWay(): void {
-    if (this.#halfOpen.size >= limits.MAX_HALF_OPEN) {
-      const [oldest] = this.#halfOpen;
-      oldest?.destroy();
-      if (oldest !== undefined) this.#halfOpen.delete(oldest);
+    if (this.#halfOpen.size < limits.MAX_HALF_OPEN) return;
+    const byProcess = new Map<number, Connection[]>();
+    let most: Connection[] = [];
+    for (const connection of this.#halfOpen) {
+      const { pid } = connection.peer;
+      const held = byProcess.get(pid) ?? [];
+      byProcess.set(pid, held);
+      held.push(connection);
+      if (held.length > most.length) most = held;
     }
+    const [oldest] = most;
+    if (oldest === undefined) return;
+    oldest.destroy();
+    this.#halfOpen.delete(oldest);
   }
 
   #admit(connection: Connection, key: Uint8Array): Welcome | null {
@@ -300,15 +309,13 @@ export class BusServer {
 
   #tick(): void {
     this.#carryOut(this.#router.tick());
+    this.#flush();
     const now = this.#options.clock.monotonicMs();
     for (const connection of this.#connections.values()) {
-      // The kernel may have taken all at once, and then there is no "drain".
-      if (connection.queued === 0) this.#carryOut(this.#router.drained(connection.id));
       if (!connection.stalled(now)) continue;
       this.#report(connection.peer, "bus.connection", null, "closed:stalled", connection.sender);
       connection.destroy();
     }
-    this.#flush();
   }
 
   #violated(connection: Connection, rule: string): void {

@@ -120,7 +120,7 @@ export class Handshake {
     const hash = this.#symmetric.hash;
     const [first, second] = this.#symmetric.split();
     const remoteStatic = this.#remoteStatic as Uint8Array;
-    this.#ephemeral?.secretKey.fill(0);
+    this.#forget();
     this.#turn = Number.NaN;
     return this.#initiator
       ? { send: first, receive: second, hash, remoteStatic }
@@ -128,9 +128,14 @@ export class Handshake {
   }
 
   destroy(): void {
-    this.#ephemeral?.secretKey.fill(0);
+    this.#forget();
     this.#symmetric.destroy();
     this.#turn = Number.NaN;
+  }
+
+  #forget(): void {
+    if (this.#ephemeral !== null) this.#suite.freeSecret(this.#ephemeral.secretKey);
+    this.#ephemeral = null;
   }
 
   #tokens(writing: boolean): readonly Token[] {

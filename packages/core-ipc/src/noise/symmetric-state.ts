@@ -28,10 +28,10 @@ export class SymmetricState {
     this.#hash = this.#suite.blake2s(this.#hash, data);
   }
 
-  /** @param secret - 32 bytes of shared secret; wiped */
+  /** @param secret - 32 bytes of shared secret; freed */
   mixKey(secret: Uint8Array): void {
     const [chainingKey, key] = this.#suite.hkdfBlake2s(this.#chainingKey, secret, 2);
-    secret.fill(0);
+    this.#suite.freeSecret(secret);
     this.#chainingKey.fill(0);
     this.#chainingKey = chainingKey as Uint8Array;
     this.#cipher?.destroy();

@@ -139,12 +139,7 @@ export class SealedOwner {
   }
 }
 
-function replyContinued(
-  kept: Kept,
-  number: number,
-  ad: Uint8Array,
-  body: Uint8Array,
-): Uint8Array {
+function replyContinued(kept: Kept, number: number, ad: Uint8Array, body: Uint8Array): Uint8Array {
   const sealed = kept.session.reply.seal(nonceOf(number), ad, body);
   kept.open--;
   endIfUnused(kept);

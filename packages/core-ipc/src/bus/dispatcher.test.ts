@@ -1,0 +1,353 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { nodeSuite } from "@sesame/core-crypto/node";
+import {
+  decode,
+  DEFAULT_CAPABILITIES,
+  Denial,
+  encode,
+  hasCapability,
+  IDENTITY_KINDS,
+  MESSAGES,
+  stampUuidV7,
+  type AuditRecord,
+  type BUS_HOST,
+  type Identity,
+  type Level,
+  type RequestName,
+  type RoutedHeader,
+  type VAULT_OWNER,
+} from "@sesame/core-types";
+import { arbitraryOf } from "../../../../test/helpers/arbitrary.ts";
+import { SealedCaller } from "../seal/sealed-caller.ts";
+import { SealedOwner } from "../seal/sealed-owner.ts";
+import { handClock, identity } from "../testing/pair.ts";
+import {
+  Dispatcher,
+  readDenial,
+  readSealedBody,
+  type Answer,
+  type Call,
+  type Handlers,
+} from "./dispatcher.ts";
+import { Registry } from "./registry.ts";
+
+const ownerKeys = nodeSuite.generateX25519();
+const keys = new Map(IDENTITY_KINDS.map((kind) => [kind, nodeSuite.generateX25519()] as const));
+const strangerKeys = nodeSuite.generateX25519();
+const identities = IDENTITY_KINDS.map((kind) =>
+  identity(`the-${kind}`, {
+    kind,
+    clearance: "secrets-only",
+    capabilities: DEFAULT_CAPABILITIES[kind],
+    noiseKey: keys.get(kind)?.publicKey ?? new Uint8Array(),
+  }),
+);
+
+type Row = (typeof MESSAGES)[RequestName];
+const requests = (Object.keys(MESSAGES) as (keyof typeof MESSAGES)[]).filter(
+  (name): name is RequestName => MESSAGES[name].form === "request",
+);
+const ROUTER_KINDS = ["bus.subscribe", "bus.unsubscribe", "bus.serve"];
+const owned = requests.filter(
+  (name) => MESSAGES[name].owner !== "*" && !ROUTER_KINDS.includes(name),
+);
+
+type World = {
+  readonly dispatcher: Dispatcher<typeof BUS_HOST | typeof VAULT_OWNER>;
+  readonly clock: ReturnType<typeof handClock>;
+  readonly records: AuditRecord[];
+  readonly handled: string[];
+  readonly logged: string[];
+};
+
+function sample(schema: Row["params"] | Row["result"], seed: number): unknown {
+  return fc.sample(arbitraryOf(schema), { numRuns: 1, seed })[0];
+}
+
+/** An owner of every kind; each handler records the call and returns what its schema allows. */
+function world(
+  given: {
+    readonly audit?: (records: AuditRecord[]) => Promise<void>;
+    readonly handler?: (name: string, params: unknown, call: Call) => unknown;
+  } = {},
+): World {
+  const clock = handClock();
+  const records: AuditRecord[] = [];
+  const handled: string[] = [];
+  const logged: string[] = [];
+  const handlers = Object.fromEntries(
+    owned.map((name) => [
+      name,
+      async (params: unknown, call: Call): Promise<unknown> => {
+        handled.push(name);
+        if (given.handler !== undefined) return given.handler(name, params, call);
+        call.about("work", "what it is about");
+        await call.record();
+        return sample(MESSAGES[name].result, 2);
+      },
+    ]),
+  ) as unknown as Handlers<typeof BUS_HOST | typeof VAULT_OWNER>;
+  const dispatcher = new Dispatcher({
+    handlers,
+    registry: new Registry(identities),
+    sealed: new SealedOwner(nodeSuite, ownerKeys, clock),
+    audit: given.audit ?? ((more) => Promise.resolve(void records.push(...more))),
+    log: (_level, event, fields) => void logged.push(`${event} ${JSON.stringify(fields)}`),
+    incident: () => "incident-1",
+    memory: nodeSuite,
+  });
+  return { dispatcher, clock, records, handled, logged };
+}
+
+function headerOf(name: RequestName, from: Identity | null, clock: World["clock"]): RoutedHeader {
+  const { tag, level } = MESSAGES[name];
+  return {
+    type: "request",
+    id: stampUuidV7(nodeSuite.randomBytes(16), clock.wallMs()),
+    tag,
+    level,
+    target: null,
+    ttlMs: 1_000,
+    sender: {
+      name: from?.name ?? null,
+      kind: from?.kind ?? null,
+      clearance: from?.clearance ?? ("open" satisfies Level),
+      session: new Uint8Array(16).fill(7),
+    },
+  };
+}
+
+/** One call, sealed where its kind is: the encoded result, or the denial. */
+async function ask(
+  { dispatcher, clock }: World,
+  name: RequestName,
+  from: Identity | null,
+  params: unknown = sample(MESSAGES[name].params, 1),
+): Promise<Uint8Array | Denial> {
+  const row = MESSAGES[name];
+  const header = headerOf(name, from, clock);
+  const body = encode<unknown>(row.params, params);
+  try {
+    if (!row.sealed) return opened(await dispatcher.answer(header, body));
+    const own = (from === null ? undefined : keys.get(from.kind)) ?? strangerKeys;
+    const caller = new SealedCaller(nodeSuite, own, ownerKeys.publicKey);
+    const { id, tag, sender } = header;
+    const request = caller.seal({ session: sender.session, id, tag }, body);
+    const answer = await dispatcher.answer(header, request.payload);
+    assert.equal(answer.type, "reply");
+    const reply = request.open(answer.payload);
+    assert.ok(reply !== null);
+    return readSealedBody(reply);
+  } catch (cause) {
+    if (cause instanceof Denial) return cause;
+    throw cause;
+  }
+}
+
+function opened({ type, payload }: Answer): Uint8Array {
+  if (type === "denial") throw readDenial(payload);
+  return payload;
+}
+
+test("[OWNER-1] every kind is answered for those who hold its capability, and for nobody else", async () => {
+  // SECURITY: one row that is not checked gives its answer to every agent.
+  for (const name of owned)
+    for (const from of [...identities, null]) {
+      const place = world();
+      const { needs, audit } = MESSAGES[name];
+      const allowed =
+        needs === null ||
+        (from !== null &&
+          (needs === "daemon" ? from.kind === "daemon" : hasCapability(from.capabilities, needs)));
+      const got = await ask(place, name, from);
+      const what = `${name} for ${from?.name ?? "a stranger"}`;
+      assert.deepEqual(place.handled, allowed ? [name] : [], what);
+      if (allowed) {
+        assert.ok(got instanceof Uint8Array, what);
+        decode<unknown>(MESSAGES[name].result, got);
+        assert.deepEqual(
+          place.records.map(({ action, outcome, object, caller }) => [
+            action,
+            outcome,
+            object,
+            caller,
+          ]),
+          [[name, "ok", "what it is about", from?.name ?? null]],
+        );
+        continue;
+      }
+      assert.ok(got instanceof Denial, what);
+      assert.equal(got.code, from === null ? "clearance-too-low" : "capability-missing", what);
+      assert.deepEqual(
+        place.records.map(({ outcome }) => outcome),
+        audit === "never" ? [] : [`refused:${got.code}`],
+      );
+    }
+});
+
+const operator = identities.find(({ kind }) => kind === "human") as Identity;
+
+test("[SEAL-7] the bus's word about a caller does not count for a sealed kind", async () => {
+  // SECURITY: a lying bus host could otherwise give any client the operator's rights.
+  const place = world();
+  const { clock, dispatcher } = place;
+  const header = headerOf("secret.get", operator, clock);
+  const caller = new SealedCaller(nodeSuite, strangerKeys, ownerKeys.publicKey);
+  const body = encode(MESSAGES["secret.get"].params, { profile: "work", name: "a" });
+  const context = { session: header.sender.session, id: header.id, tag: header.tag };
+  const request = caller.seal(context, body);
+  const reply = request.open((await dispatcher.answer(header, request.payload)).payload);
+  assert.throws(() => readSealedBody(reply ?? new Uint8Array()), { code: "clearance-too-low" });
+  assert.deepEqual(place.handled, []);
+  assert.equal(place.records[0]?.caller, null);
+});
+
+test("[SEAL-9] a sealed kind in clear is refused, and recorded", async () => {
+  // SECURITY: a bus host could otherwise make up calls of its own.
+  for (const name of owned.filter((candidate) => MESSAGES[candidate].sealed)) {
+    const place = world();
+    const body = encode<unknown>(MESSAGES[name].params, sample(MESSAGES[name].params, 1));
+    const answer = await place.dispatcher.answer(headerOf(name, operator, place.clock), body);
+    assert.throws(() => opened(answer), { code: "seal-invalid" });
+    assert.deepEqual(place.handled, []);
+    assert.match(place.records[0]?.outcome ?? "", /^refused:seal-/);
+  }
+});
+
+test("[OWNER-2] what a handler refuses is recorded with its code and answered with its detail", async () => {
+  const place = world({
+    handler: (_name, _params, call) => {
+      call.about("work", "db/password");
+      throw new Denial("secret-not-found", "db/password");
+    },
+  });
+  const got = await ask(place, "secret.get", operator);
+  assert.ok(got instanceof Denial);
+  assert.deepEqual([got.code, got.detail], ["secret-not-found", "db/password"]);
+  const [record] = place.records;
+  assert.deepEqual(
+    [record?.profile, record?.object, record?.outcome, record?.caller],
+    ["work", "db/password", "refused:secret-not-found", operator.name],
+  );
+});
+
+test("[OWNER-3] nothing is released when its record cannot be written", async () => {
+  // SECURITY: a full disk would otherwise make every access invisible.
+  const place = world({ audit: () => Promise.reject(new Error("ENOSPC")) });
+  const got = await ask(place, "secret.get", operator);
+  assert.ok(got instanceof Denial);
+  assert.equal(got.code, "audit-unavailable");
+});
+
+test("[OWNER-3] a handler that forgets to record releases nothing", async () => {
+  // SECURITY: as above; here the omission is ours.
+  const value = new TextEncoder().encode("hunter2");
+  const place = world({ handler: () => ({ value, version: 1 }) });
+  const got = await ask(place, "secret.get", operator);
+  assert.ok(got instanceof Denial);
+  assert.equal(got.code, "fault");
+  assert.equal(place.records[0]?.outcome, "refused:fault");
+});
+
+test("[OWNER-3] the reply waits for the record", async () => {
+  const written = Promise.withResolvers<void>();
+  const place = world({ audit: () => written.promise });
+  let answered = false;
+  const reply = ask(place, "secret.get", operator).then(() => (answered = true));
+  for (let i = 0; i < 20; i++) await Promise.resolve();
+  assert.equal(answered, false);
+  written.resolve();
+  await reply;
+  assert.equal(answered, true);
+});
+
+test("[OWNER-4] a fault is named by its incident; what went wrong stays in the log", async () => {
+  // SECURITY: error texts carry paths and values to whoever can provoke them.
+  const place = world({
+    handler: () => {
+      throw new Error("the key 0xdeadbeef in /home/user");
+    },
+  });
+  const got = await ask(place, "secret.get", operator);
+  assert.ok(got instanceof Denial);
+  assert.deepEqual([got.code, got.detail], ["fault", "incident-1"]);
+  assert.ok(!JSON.stringify(place.records).includes("deadbeef"));
+  assert.match(place.logged.join("\n"), /incident-1.*deadbeef/);
+});
+
+test("[OWNER-4] a result that does not fit its schema is a fault of the owner", async () => {
+  const handler = async (_name: string, _params: unknown, call: Call): Promise<unknown> => {
+    await call.record();
+    return { value: "not bytes", version: 1 };
+  };
+  const got = await ask(world({ handler }), "secret.get", operator);
+  assert.ok(got instanceof Denial);
+  assert.equal(got.code, "fault");
+});
+
+test("[DENIAL-1] parameters that do not decode are refused by their rule", async () => {
+  const place = world();
+  const header = headerOf("profile.create", operator, place.clock);
+  const answer = await place.dispatcher.answer(header, new Uint8Array([1]));
+  assert.throws(() => opened(answer), { code: "params-invalid", detail: "CODEC-2" });
+  assert.deepEqual(place.handled, []);
+});
+
+test("[DENIAL-1] kinds without a handler are unknown", async () => {
+  const place = world();
+  for (const tag of [0, 0x0500, MESSAGES["profile.changed"].tag, MESSAGES["bus.serve"].tag]) {
+    const header = { ...headerOf("status.get", operator, place.clock), tag };
+    const answer = await place.dispatcher.answer(header, new Uint8Array());
+    assert.throws(() => opened(answer), { code: "unknown-kind" });
+  }
+});
+
+test("a denial's detail is cut to what fits, at no half character", async () => {
+  const place = world({
+    handler: () => {
+      throw new Denial("storage-failed", `${"x".repeat(89)}\u{1f511}`);
+    },
+  });
+  const got = await ask(place, "profile.list", operator);
+  assert.ok(got instanceof Denial);
+  assert.equal(got.code, "storage-failed");
+});
+
+test("one record for each object", async () => {
+  const place = world({
+    handler: async (_name, _params, call) => {
+      call.about("work");
+      await call.record(["a", "b"]);
+      return { secrets: [] };
+    },
+  });
+  await ask(place, "secret.fetch", operator);
+  assert.deepEqual(
+    place.records.map(({ profile, object }) => [profile, object]),
+    [
+      ["work", "a"],
+      ["work", "b"],
+    ],
+  );
+});
+
+test("the body of a sealed call is wiped once it was answered", async () => {
+  // SECURITY: passwords would otherwise wait in memory for the collector.
+  let kept = new Uint8Array();
+  const place = world({
+    handler: async (_name, params, call) => {
+      kept = (params as { password: Uint8Array<ArrayBuffer> }).password;
+      assert.ok(kept.some((byte) => byte !== 0));
+      await call.record();
+      return {};
+    },
+  });
+  const password = new Uint8Array(9).fill(5);
+  await ask(place, "vault.create", operator, { profile: "work", password });
+  assert.deepEqual(
+    [...kept],
+    Array.from({ length: 9 }, () => 0),
+  );
+});

@@ -1,0 +1,23 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { identity } from "../testing/pair.ts";
+import { Registry } from "./registry.ts";
+
+const key = (byte: number): Uint8Array => new Uint8Array(32).fill(byte);
+
+test("[HANDSHAKE-4] an identity is found by its key and by its name, and nobody else", () => {
+  const one = identity("one", { noiseKey: key(1) });
+  const registry = new Registry([one, identity("two", { noiseKey: key(2) })]);
+  assert.equal(registry.byKey(key(1)), one);
+  assert.equal(registry.byName("one"), one);
+  assert.equal(registry.byKey(key(3)), null);
+  assert.equal(registry.byName("One"), null);
+  assert.equal(registry.byName("__proto__"), null);
+});
+
+test("[HANDSHAKE-4] a key or a name that occurs twice is refused", () => {
+  // SECURITY: of two identities with one key, the wrong one's clearance could be given.
+  const one = identity("one", { noiseKey: key(1) });
+  assert.throws(() => new Registry([one, identity("two", { noiseKey: key(1) })]), RangeError);
+  assert.throws(() => new Registry([one, identity("one", { noiseKey: key(2) })]), RangeError);
+});
