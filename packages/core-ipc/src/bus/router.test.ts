@@ -238,6 +238,31 @@ test("[ROUTE-10] outstanding calls and subscriptions are bounded", () => {
   assert.equal(refusal(subscribe(4, "one-more"), 4), "busy");
 });
 
+test("[ROUTE-10] a call that has ended, however it ended, makes room for another", () => {
+  const { router, turn } = start();
+  const fill = (): ClientHeader[] =>
+    Array.from({ length: limits.MAX_OUTSTANDING_CALLS }, () => {
+      const asked = header({ tag: APP, target: "other" });
+      assert.deepEqual(targets(router.message(2, asked, EMPTY)), [3]);
+      return asked;
+    });
+  for (const asked of fill()) router.message(3, { ...asked, type: "reply" }, EMPTY);
+  for (const asked of fill()) router.message(3, { ...asked, type: "denial" }, EMPTY);
+  fill();
+  turn(600_000);
+  router.tick();
+  fill();
+  router.disconnected(3);
+  router.connected(3, {
+    name: "other",
+    kind: "service",
+    clearance: "internal",
+    session: new Uint8Array(16),
+  });
+  router.message(3, kind("bus.serve"), EMPTY);
+  fill();
+});
+
 test("[ROUTE-11] an id that is already waiting is refused", () => {
   // SECURITY: a second call under one id would take the first one's reply.
   const { router } = start();

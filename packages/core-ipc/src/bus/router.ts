@@ -300,7 +300,8 @@ export class Router {
       event === null
         ? header.tag === TOPIC_TAG &&
           topic !== null &&
-          isTopicName(topic) &&
+          // A topic that somebody subscribed to was checked then.
+          (this.#topics.has(topic) || isTopicName(topic)) &&
           !Object.hasOwn(MESSAGES, topic) &&
           from.sender.name !== null &&
           (level === "open" || level === "internal")

@@ -11,6 +11,15 @@ import type { Peer } from "./evidence.ts";
 
 const scratch = new Uint8Array(MAX_HEADER_BYTES);
 
+type Written = {
+  readonly header: ClientHeader | null;
+  readonly sender: Uint8Array | null;
+  readonly bytes: Uint8Array;
+};
+
+// What `scratch` holds: the subscribers of a publish get the same header, one after the other.
+let written: Written = { header: null, sender: null, bytes: scratch };
+
 type Reading = { readonly _handle?: { readStop(): void; readStart(): void } | null };
 
 /** One accepted socket with its session. */
@@ -44,8 +53,11 @@ export class Connection {
   }
 
   enqueue(header: ClientHeader, sender: Uint8Array, payload: Uint8Array): void {
-    const length = writeHeader(scratch, header, sender);
-    this.session.channel?.enqueue(scratch.subarray(0, length), payload);
+    if (header !== written.header || sender !== written.sender) {
+      const bytes = scratch.subarray(0, writeHeader(scratch, header, sender));
+      written = { header, sender, bytes };
+    }
+    this.session.channel?.enqueue(written.bytes, payload);
   }
 
   flush(): void {
