@@ -161,6 +161,16 @@ export const COMMANDS: readonly Command[] = [
     run: async (context) => (await import("./commands/daemon.ts")).daemonRun(context),
   },
   {
+    usage: "daemon install",
+    summary: "let systemd run the daemons, from login on; safe to run again",
+    run: async (context) => (await import("./commands/install.ts")).daemonInstall(context),
+  },
+  {
+    usage: "daemon uninstall",
+    summary: "remove what `daemon install` wrote; the daemons start when they are needed",
+    run: async (context) => (await import("./commands/install.ts")).daemonUninstall(context),
+  },
+  {
     usage: "help exit-codes",
     summary: "what the exit codes mean",
     run: async () => (await import("./commands/exit-codes.ts")).exitCodes(),

@@ -3,8 +3,9 @@ import { isatty } from "node:tty";
 import { nodeSuite } from "@sesame/core-crypto/node";
 import { openBus, type BusClient } from "@sesame/core-ipc/client";
 import { pathsFrom, type Paths } from "@sesame/core-ipc/daemon";
-import { Fault, limits, OPERATOR } from "@sesame/core-types";
+import { Denial, Fault, limits, OPERATOR } from "@sesame/core-types";
 import { requestedProfiles } from "./profiles.ts";
+import { isManaged } from "./systemd/managed.ts";
 
 /** What every command gets. */
 export type Context = {
@@ -27,7 +28,7 @@ export async function connect(context: Context, start = true): Promise<BusClient
   const open = (): Promise<BusClient> => openBus({ suite: nodeSuite, as: OPERATOR, paths });
   try {
     const bus = await open();
-    if (!start || !(await mayBeStarting(paths))) return bus;
+    if (!start || !(await mayBeStarting(paths, bus))) return bus;
     await bus.close();
   } catch (cause) {
     if (!start || !(cause instanceof Fault) || cause.exit !== "unavailable") throw cause;
@@ -38,13 +39,17 @@ export async function connect(context: Context, start = true): Promise<BusClient
 }
 
 /**
- * True while the bus serves and the daemons behind it may not: the supervisor marks its lock file
- * once all do. One that nobody holds says nothing, as where systemd runs the daemons.
+ * True while the bus serves and the daemons behind it may not. Under systemd, connecting starts the
+ * bus alone, so it is asked. The supervisor marks its lock file once all serve; a file that nobody
+ * has locked says nothing.
  */
-async function mayBeStarting(paths: Paths): Promise<boolean> {
-  if (statSync(paths.supervisorLock, { throwIfNoEntry: false })?.size !== 0) return false;
-  const { holderOf } = await import("./supervisor/lock-file.ts");
-  return holderOf(paths) !== null;
+async function mayBeStarting(paths: Paths, bus: BusClient): Promise<boolean> {
+  const unmarked = statSync(paths.supervisorLock, { throwIfNoEntry: false })?.size === 0;
+  if (unmarked) {
+    const { holderOf } = await import("./supervisor/lock-file.ts");
+    if (holderOf(paths) !== null) return true;
+  }
+  return isManaged(paths) && !(await bus.call("status.get", {})).secretsConnected;
 }
 
 /** Connects, runs, and closes whatever happens. */
@@ -91,7 +96,12 @@ export async function chosenProfile(
 /** A value from the terminal, hidden, or the whole of stdin less one trailing newline. */
 export async function readValue(name: string): Promise<Uint8Array> {
   const { readAll, stripOneNewline } = await import("./io/stdin.ts");
-  if (!isatty(0)) return stripOneNewline(readAll(limits.MAX_SECRET_BYTES + 2));
+  if (!isatty(0)) {
+    const value = stripOneNewline(readAll(limits.MAX_SECRET_BYTES + 2));
+    if (value.length <= limits.MAX_SECRET_BYTES) return value;
+    value.fill(0);
+    throw new Denial("value-too-large");
+  }
   const { promptHidden } = await import("./io/prompt.ts");
   return promptHidden(`Value of ${name}: `);
 }

@@ -20,17 +20,34 @@ export async function parse(argv: readonly string[]): Promise<Request | null> {
   const chosen: Request[] = [];
   const program = build((request) => chosen.push(request));
   try {
-    await program.parseAsync([...argv], { from: "user" });
+    await program.parseAsync([...asOptions(argv)], { from: "user" });
   } catch (cause) {
     if (!(cause instanceof CommanderError)) throw cause;
     if (cause.exitCode === 0) return null;
     throw new Fault(
       "usage",
-      cause.message.replace(/^error: /, ""),
+      cause.code === "commander.help" ? incomplete(argv) : cause.message.replace(/^error: /, ""),
       "`sesame help` shows the commands; `sesame COMMAND --help` its flags",
     );
   }
   return chosen[0] ?? null;
+}
+
+/** `sesame`, `sesame help` and `sesame help COMMAND` ask for the same as the option. */
+function asOptions(argv: readonly string[]): readonly string[] {
+  const [first, second] = argv;
+  if (first === undefined) return ["--help"];
+  return first === "help" && second !== "exit-codes" ? [...argv.slice(1), "--help"] : argv;
+}
+
+/** For the first word or two of a command: what may follow. */
+function incomplete(argv: readonly string[]): string {
+  const group = argv.filter((word) => !word.startsWith("-")).join(" ");
+  const next = COMMANDS.map(({ usage }) => usage)
+    .filter((usage) => group === "" || usage.startsWith(`${group} `))
+    .map((usage) => usage.slice(group.length).trim().split(" ")[0] ?? "");
+  const what = group === "" ? "no command is given" : `\`sesame ${group}\` is not complete`;
+  return `${what}: ${[...new Set(next)].join(", ")}`;
 }
 
 /** The whole command tree, for parsing, help and documentation. */
@@ -55,7 +72,7 @@ function add(program: Parser, command: Command, choose: (request: Request) => vo
   for (const name of names.slice(0, -1)) {
     parent =
       parent.commands.find((candidate) => candidate.name() === name) ??
-      (name === "help" ? program.command("help") : program.command(name)).exitOverride();
+      program.command(name).option("--json", "machine-readable output").exitOverride();
   }
   const leaf = parent
     .command([names.at(-1), ...(end === -1 ? [] : words.slice(end))].join(" "))

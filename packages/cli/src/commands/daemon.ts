@@ -1,5 +1,5 @@
 import { pathsOf, type Context } from "../context.ts";
-import { daemonCommands, startDaemons } from "../io/daemons.ts";
+import { daemonCommands, startDaemons, stopDaemons } from "../io/daemons.ts";
 import { requireInstallation } from "@sesame/core-ipc/daemon";
 import { nodeSuite } from "@sesame/core-crypto/node";
 import type { Outcome } from "../render.ts";
@@ -15,8 +15,7 @@ export async function daemonStart(context: Context): Promise<Outcome> {
 }
 
 export async function daemonStop(context: Context): Promise<Outcome> {
-  const { stopRunning } = await import("../supervisor/stop.ts");
-  const stopped = await stopRunning(pathsOf(context));
+  const stopped = await stopDaemons(pathsOf(context));
   return {
     text: stopped === null ? "Nothing was running." : `Stopped (pid ${stopped.pid}).`,
     data: { stopped: stopped !== null, pid: stopped?.pid ?? null },

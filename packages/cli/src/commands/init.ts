@@ -41,7 +41,7 @@ const MEMBERS: readonly Member[] = [
 /** Sets everything up that is not set up yet; never replaces anything. */
 export async function init(context: Context): Promise<Outcome> {
   const paths = pathsOf(context);
-  for (const path of [paths.config, paths.keys, paths.vaults, paths.runtime])
+  for (const path of [paths.config, paths.keys, paths.vaults, paths.audit, paths.runtime])
     privateDirectory(path);
   const existing = loadInstallation(suite, paths.installation);
   let password: Uint8Array | null = null;

@@ -1,4 +1,5 @@
 import type { BusClient } from "@sesame/core-ipc/client";
+import { Denial, Fault } from "@sesame/core-types";
 import { chosenProfiles, withBus, type Context } from "../context.ts";
 import { promptHidden } from "../io/prompt.ts";
 import type { Outcome } from "../render.ts";
@@ -37,7 +38,9 @@ export function lock(context: Context, { profile }: ProfileFlag): Promise<Outcom
   return withBus(
     context,
     async (bus) => {
-      const { locked } = await bus.call("vault.lock", { profile: profile ?? null });
+      const { locked } = await bus
+        .call("vault.lock", { profile: profile ?? null })
+        .catch(explained);
       const text =
         locked.length === 0
           ? "Nothing was unlocked."
@@ -45,5 +48,16 @@ export function lock(context: Context, { profile }: ProfileFlag): Promise<Outcom
       return { text, data: { locked } };
     },
     false,
+  );
+}
+
+/** Locking does not wait for the log, so its failure must not read as if nothing was locked. */
+function explained(cause: unknown): never {
+  if (!(cause instanceof Denial) || cause.code !== "audit-unavailable") throw cause;
+  throw new Fault(
+    "io",
+    "the vaults are locked, but this is not on record: the audit log cannot be written",
+    cause.hint,
+    cause,
   );
 }

@@ -1,14 +1,16 @@
 import { dirname, join } from "node:path";
 import type { Paths } from "@sesame/core-ipc/daemon";
 import { BUS_HOST, VAULT_OWNER } from "@sesame/core-types";
-import { startDetached } from "../supervisor/start.ts";
+import { holderOf } from "../supervisor/lock-file.ts";
+import { startDetached, type Started } from "../supervisor/start.ts";
+import { isManaged } from "../systemd/managed.ts";
 
 const START_TIMEOUT_MS = 20_000;
 // SIGUSR1 would open Node's inspector to every process of this user.
 const NODE_FLAGS = ["--disable-sigusr1", "--no-warnings"];
 
 /** Folder of the bundles: this program and the daemons lie side by side. */
-function bundles(): string {
+export function bundles(): string {
   return dirname(process.argv[1] ?? "");
 }
 
@@ -21,12 +23,31 @@ export function daemonCommands(): { name: string; command: string; args: string[
   }));
 }
 
-/** Starts the supervisor in the background and waits until the daemons serve. */
-export function startDaemons(paths: Paths): Promise<{ pid: number; started: boolean }> {
+/**
+ * Starts the daemons in the background and waits until they serve: through systemd where it is to
+ * run them, unless a supervisor does already.
+ */
+export async function startDaemons(paths: Paths): Promise<Started> {
+  if (isManaged(paths) && holderOf(paths) === null) {
+    const { startUnits } = await import("../systemd/manager.ts");
+    return startUnits(paths);
+  }
   return startDetached({
     paths,
     command: process.execPath,
     args: [...NODE_FLAGS, join(bundles(), "sesame.cjs"), "daemon", "run"],
     timeoutMs: START_TIMEOUT_MS,
   });
+}
+
+/**
+ * Stops the daemons, whoever runs them.
+ *
+ * @returns null if none ran
+ */
+export async function stopDaemons(paths: Paths): Promise<{ readonly pid: number } | null> {
+  const { stopRunning } = await import("../supervisor/stop.ts");
+  const { stopUnits } = await import("../systemd/manager.ts");
+  const supervised = await stopRunning(paths);
+  return (await stopUnits(paths)) ?? supervised;
 }

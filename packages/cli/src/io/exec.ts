@@ -38,8 +38,10 @@ export function findProgram(
         .map((directory) => join(directory === "" ? "." : directory, name));
   let found = false;
   for (const path of candidates) {
-    if (!statSync(path, { throwIfNoEntry: false })?.isFile()) continue;
-    found = true;
+    const kind = kindOf(path);
+    // Nothing is said of what merely lies on the way through PATH.
+    found ||= kind === "file" || (kind !== "absent" && name.includes("/"));
+    if (kind !== "file") continue;
     if (isExecutable(path)) return path;
   }
   throw found
@@ -62,6 +64,16 @@ export function become(
   restoreNofile();
   process.execve?.(file as string, args as string[], { ...env });
   throw new Fault("fault", "this Node cannot replace its process", "use the Node that is pinned");
+}
+
+/** `other` is a directory and the like, or what may not be looked at. */
+function kindOf(path: string): "file" | "other" | "absent" {
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    return stat === undefined ? "absent" : stat.isFile() ? "file" : "other";
+  } catch {
+    return "other";
+  }
 }
 
 function isExecutable(path: string): boolean {

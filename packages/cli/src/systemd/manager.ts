@@ -1,0 +1,73 @@
+import { execFile } from "node:child_process";
+import { dirname } from "node:path";
+import { errorCode, type Paths } from "@sesame/core-ipc/daemon";
+import { Fault } from "@sesame/core-types";
+import type { Started } from "../supervisor/start.ts";
+import { isManaged } from "./managed.ts";
+import { BUS_SERVICE, BUS_SOCKET, TARGET, VAULT_SERVICE } from "./names.ts";
+
+type RuntimePaths = Pick<Paths, "runtime">;
+
+/** Milliseconds; longer than the units give their services to start or stop. */
+const TIMEOUT_MS = 30_000;
+const ALL = [BUS_SOCKET, BUS_SERVICE, VAULT_SERVICE];
+
+/** Starts what does not run and waits until all of it serves. */
+export async function startUnits(paths: RuntimePaths): Promise<Started> {
+  const running = await isActive(paths);
+  if (!running) {
+    // Earlier failures no longer count when somebody asks. Refused for what was never loaded.
+    await systemctl(paths, ["reset-failed", ...ALL]).catch(() => undefined);
+    await systemctl(paths, ["start", TARGET, BUS_SERVICE, VAULT_SERVICE]);
+  }
+  return { pid: await busPid(paths), started: !running };
+}
+
+/** @returns null if none ran */
+export async function stopUnits(
+  paths: Pick<Paths, "config" | "runtime">,
+): Promise<{ readonly pid: number } | null> {
+  if (!isManaged(paths)) return null;
+  const pid = await busPid(paths);
+  await systemctl(paths, ["stop", TARGET, BUS_SOCKET, BUS_SERVICE]);
+  // They stop by themselves after the bus; this waits for it.
+  await systemctl(paths, ["stop", VAULT_SERVICE]);
+  return pid === 0 ? null : { pid };
+}
+
+/** Makes the manager read its units again. */
+export async function reloadUnits(paths: RuntimePaths): Promise<void> {
+  await systemctl(paths, ["daemon-reload"]);
+}
+
+/** Path of the file that the manager takes the target from; empty if it knows none. */
+export async function targetFile(paths: RuntimePaths): Promise<string> {
+  return systemctl(paths, ["show", "--property=FragmentPath", "--value", TARGET]);
+}
+
+async function isActive(paths: RuntimePaths): Promise<boolean> {
+  const states = await systemctl(paths, ["show", "--property=ActiveState", "--value", ...ALL]);
+  return states.split(/\s+/).every((state) => state === "active");
+}
+
+async function busPid(paths: RuntimePaths): Promise<number> {
+  return Number(await systemctl(paths, ["show", "--property=MainPID", "--value", BUS_SERVICE]));
+}
+
+/**
+ * @returns what it printed, without white space around it
+ * @throws {Fault} unavailable, with its reason
+ */
+function systemctl({ runtime }: RuntimePaths, args: readonly string[]): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const env = { ...process.env, XDG_RUNTIME_DIR: dirname(runtime) };
+  const options = { env, timeout: TIMEOUT_MS, encoding: "utf8" } as const;
+  execFile("systemctl", ["--user", "--no-pager", ...args], options, (cause, stdout, stderr) => {
+    if (cause === null) return resolve(stdout.trim());
+    const [reason = ""] = stderr.trim().split("\n");
+    const why = reason === "" ? errorCode(cause) : reason;
+    const hint = "`journalctl --user -u 'sesame-*'` has the daemons' own words";
+    reject(new Fault("unavailable", `systemctl ${args[0] ?? ""}: ${why}`, hint, cause));
+  });
+  return promise;
+}

@@ -1,0 +1,19 @@
+import { tailAudit, type AuditEntry } from "@sesame/core-audit";
+import { eventually } from "./eventually.ts";
+import type { Home } from "./home.ts";
+
+/** Everything that is in the audit log of a home now. */
+export async function auditEntries(home: Home): Promise<AuditEntry[]> {
+  const entries: AuditEntry[] = [];
+  for await (const entry of tailAudit(home.paths.audit, { count: Infinity })) entries.push(entry);
+  return entries;
+}
+
+/** Waits until an entry is on disk: incidents are recorded behind the back of whoever caused them. */
+export async function recorded(
+  home: Home,
+  what: string,
+  is: (entry: AuditEntry) => boolean,
+): Promise<AuditEntry> {
+  return eventually(`audit entry: ${what}`, async () => (await auditEntries(home)).find(is));
+}

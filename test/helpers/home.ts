@@ -1,0 +1,162 @@
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { randomUUID } from "node:crypto";
+import { fileURLToPath } from "node:url";
+import { unwrapWithPassword } from "@sesame/core-crypto";
+import { nodeSuite as suite } from "@sesame/core-crypto/node";
+import { openBus, type BusClient } from "@sesame/core-ipc/client";
+import {
+  createKeyFile,
+  loadInstallation,
+  pathsFrom,
+  saveInstallation,
+  type Paths,
+} from "@sesame/core-ipc/daemon";
+import {
+  DEFAULT_CAPABILITIES,
+  type Capability,
+  type IdentityKind,
+  type Level,
+} from "@sesame/core-types";
+
+export const SESAME = fileURLToPath(new URL("../../packages/cli/bin/sesame", import.meta.url));
+const ROOT_AD = new TextEncoder().encode("sesame root key v1");
+
+/** Password of the default vault and of the root key in every test home. */
+export const PASSWORD = "correct horse";
+
+export type Ran = {
+  /** Exit code; -1 if a signal ended it. */
+  readonly exit: number;
+  readonly out: string;
+  readonly err: string;
+};
+
+export type NewIdentity = {
+  readonly name: string;
+  readonly kind?: IdentityKind;
+  readonly clearance?: Level;
+  readonly capabilities?: readonly Capability[];
+};
+
+/**
+ * A throw-away home with real daemons and the real command. `await using` stops and removes it.
+ */
+export class Home {
+  readonly path: string;
+  readonly env: Record<string, string>;
+
+  constructor() {
+    this.path = mkdtempSync(join(tmpdir(), "sesame-"));
+    const runtime = join(this.path, "run");
+    mkdirSync(runtime, { mode: 0o700 });
+    chmodSync(this.path, 0o755);
+    this.env = {
+      PATH: process.env["PATH"] ?? "/usr/bin:/bin",
+      HOME: this.path,
+      XDG_RUNTIME_DIR: runtime,
+      LANG: "C.UTF-8",
+    };
+  }
+
+  /** A home that is set up, with the daemons running and the default vault unlocked. */
+  static async ready(identities: readonly NewIdentity[] = []): Promise<Home> {
+    const home = new Home();
+    home.must(["init"], `${PASSWORD}\n`);
+    if (identities.length > 0) {
+      // The daemons read the record when they start.
+      home.must(["daemon", "stop"]);
+      await home.enrol(identities);
+      home.must(["daemon", "start"]);
+      home.must(["unlock"], `${PASSWORD}\n`);
+    }
+    return home;
+  }
+
+  get paths(): Paths {
+    return pathsFrom(this.env);
+  }
+
+  /** Runs `sesame` to its end. */
+  run(args: readonly string[], input: string | Uint8Array = "", env = {}): Ran {
+    const { status, stdout, stderr } = spawnSync(SESAME, args, {
+      env: { ...this.env, ...env },
+      cwd: this.path,
+      input,
+      encoding: "utf8",
+      timeout: 60_000,
+      maxBuffer: 64 * 1024 * 1024,
+    });
+    return { exit: status ?? -1, out: stdout, err: stderr };
+  }
+
+  /** As run, for steps that are no part of what is tested. */
+  must(args: readonly string[], input: string | Uint8Array = ""): string {
+    const { exit, out, err } = this.run(args, input);
+    if (exit !== 0) throw new Error(`sesame ${args.join(" ")}: exit ${exit}: ${err}`);
+    return out;
+  }
+
+  /** Runs `sesame --json` and parses what it prints. */
+  json(args: readonly string[], input: string | Uint8Array = ""): unknown {
+    return JSON.parse(this.must([...args, "--json"], input));
+  }
+
+  /** Starts `sesame` and leaves it running. */
+  start(args: readonly string[]): ChildProcess {
+    return spawn(SESAME, args, { env: this.env, cwd: this.path, stdio: "pipe" });
+  }
+
+  /** Connects in this process, as an identity or unregistered. */
+  async connect(as: string | null = "operator"): Promise<BusClient> {
+    return openBus({ suite, as, paths: this.paths });
+  }
+
+  /** Adds identities to the signed record, with key files, as the root key's owner. */
+  async enrol(identities: readonly NewIdentity[]): Promise<void> {
+    const { paths } = this;
+    const password = new TextEncoder().encode(PASSWORD);
+    const box = readFileSync(join(paths.keys, "root.box"));
+    const rootSeed = await unwrapWithPassword(suite, password, box, ROOT_AD);
+    const installation = loadInstallation(suite, paths.installation);
+    if (rootSeed === null || installation === null) throw new Error("the home is not set up");
+    const added = identities.map(({ name, kind = "service", clearance, capabilities }) => {
+      const keys = createKeyFile(suite, join(paths.keys, `${name}.key`));
+      if (keys === null) throw new Error(`${name} is enrolled already`);
+      return {
+        id: randomUUID(),
+        name,
+        kind,
+        clearance: clearance ?? ("internal" as const),
+        capabilities: capabilities ?? DEFAULT_CAPABILITIES[kind],
+        noiseKey: keys.noise.publicKey,
+        sealingKey: keys.sealing.publicKey,
+        signingKey: keys.signingKey,
+      };
+    });
+    const all = [...installation.identities, ...added];
+    saveInstallation(suite, paths.installation, { ...installation, identities: all }, rootSeed);
+  }
+
+  /** Pid of a daemon, from the lock that it holds. */
+  pidOf(daemon: "daemon-profile" | "daemon-secrets"): number {
+    const lock = daemon === "daemon-profile" ? this.paths.busLock : this.paths.secretsLock;
+    const program = [
+      "import fcntl,struct,sys",
+      "f=open(sys.argv[1])",
+      "l=struct.pack('hhqqi',fcntl.F_WRLCK,0,0,0,0)",
+      "print(struct.unpack('hhqqi',fcntl.fcntl(f,fcntl.F_GETLK,l)[:28])[4])",
+    ].join("\n");
+    const { stdout } = spawnSync("python3", ["-c", program, lock], { encoding: "utf8" });
+    const pid = Number(stdout);
+    if (!(pid > 0)) throw new Error(`${daemon} does not run`);
+    return pid;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.run(["daemon", "stop"]);
+    rmSync(this.path, { recursive: true, force: true });
+  }
+}
