@@ -17,6 +17,17 @@ NAPI_MODULE_INIT() {
       FUNCTION("resetSignals", sesame_reset_signals),
       FUNCTION("nofile", sesame_nofile),
       FUNCTION("setNofile", sesame_set_nofile),
+      FUNCTION("allocSecure", sesame_secure_alloc),
+      FUNCTION("freeSecure", sesame_secure_free),
+      FUNCTION("protectSecure", sesame_secure_protect),
+      FUNCTION("secureMemory", sesame_secure_memory),
+      FUNCTION("harden", sesame_harden),
+      FUNCTION("hardening", sesame_hardening),
+      FUNCTION("setNoNewPrivs", sesame_set_no_new_privs),
+      FUNCTION("landlockAbi", sesame_landlock_abi),
+      FUNCTION("sandboxExec", sesame_sandbox_exec),
+      FUNCTION("restrictSyscalls", sesame_restrict_syscalls),
+      FUNCTION("sealedMemfd", sesame_sealed_memfd),
   };
   size_t count = sizeof functions / sizeof functions[0];
   return sesame_ok(env, napi_define_properties(env, exports, count, functions)) ? exports : NULL;

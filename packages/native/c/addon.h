@@ -40,6 +40,9 @@ bool sesame_descriptor(napi_env env, napi_value value, int *out);
  */
 bool sesame_string(napi_env env, napi_value value, char *out, size_t size, size_t *length);
 
+/* The bytes of a Uint8Array; valid until JavaScript runs again. */
+bool sesame_bytes(napi_env env, napi_value value, const unsigned char **bytes, size_t *length);
+
 bool sesame_set_number(napi_env env, napi_value object, const char *name, double number);
 napi_value sesame_boolean(napi_env env, bool value);
 napi_value sesame_number(napi_env env, double value);
@@ -56,5 +59,16 @@ napi_value sesame_lock_holder(napi_env env, napi_callback_info info);
 napi_value sesame_reset_signals(napi_env env, napi_callback_info info);
 napi_value sesame_nofile(napi_env env, napi_callback_info info);
 napi_value sesame_set_nofile(napi_env env, napi_callback_info info);
+napi_value sesame_secure_alloc(napi_env env, napi_callback_info info);
+napi_value sesame_secure_free(napi_env env, napi_callback_info info);
+napi_value sesame_secure_protect(napi_env env, napi_callback_info info);
+napi_value sesame_secure_memory(napi_env env, napi_callback_info info);
+napi_value sesame_harden(napi_env env, napi_callback_info info);
+napi_value sesame_hardening(napi_env env, napi_callback_info info);
+napi_value sesame_set_no_new_privs(napi_env env, napi_callback_info info);
+napi_value sesame_landlock_abi(napi_env env, napi_callback_info info);
+napi_value sesame_sandbox_exec(napi_env env, napi_callback_info info);
+napi_value sesame_restrict_syscalls(napi_env env, napi_callback_info info);
+napi_value sesame_sealed_memfd(napi_env env, napi_callback_info info);
 
 #endif

@@ -11,10 +11,12 @@ static const char *errno_name(int error) {
 #define NAME(name)                                                                                 \
   case name:                                                                                       \
     return #name
+    NAME(E2BIG);
     NAME(EACCES);
     NAME(EAFNOSUPPORT);
     NAME(EAGAIN);
     NAME(EBADF);
+    NAME(EBUSY);
     NAME(ECONNREFUSED);
     NAME(EDEADLK);
     NAME(EFAULT);
@@ -29,9 +31,11 @@ static const char *errno_name(int error) {
     NAME(ENOBUFS);
     NAME(ENODATA);
     NAME(ENOENT);
+    NAME(ENOEXEC);
     NAME(ENOLCK);
     NAME(ENOMEM);
     NAME(ENOPROTOOPT);
+    NAME(ENOSPC);
     NAME(ENOSYS);
     NAME(ENOTCONN);
     NAME(ENOTDIR);
@@ -48,7 +52,7 @@ static const char *errno_name(int error) {
 }
 
 napi_value sesame_throw_errno(napi_env env, const char *call, int error) {
-  char message[128];
+  char message[256];
   snprintf(message, sizeof message, "%s failed: %s (errno %d)", call, errno_name(error), error);
   napi_throw_error(env, errno_name(error), message);
   return NULL;
@@ -114,6 +118,23 @@ bool sesame_string(napi_env env, napi_value value, char *out, size_t size, size_
     sesame_throw_argument(env, "expected a string that is not empty and holds no NUL");
     return false;
   }
+  return true;
+}
+
+bool sesame_bytes(napi_env env, napi_value value, const unsigned char **bytes, size_t *length) {
+  bool is_typed = false;
+  napi_typedarray_type type = napi_int8_array;
+  void *data = NULL;
+  if (!sesame_ok(env, napi_is_typedarray(env, value, &is_typed))) return false;
+  if (is_typed) {
+    napi_status status = napi_get_typedarray_info(env, value, &type, length, &data, NULL, NULL);
+    if (!sesame_ok(env, status)) return false;
+  }
+  if (type != napi_uint8_array) {
+    sesame_throw_argument(env, "expected a Uint8Array");
+    return false;
+  }
+  *bytes = data;
   return true;
 }
 

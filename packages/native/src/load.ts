@@ -18,6 +18,17 @@ export interface Addon {
   resetSignals(): void;
   nofile(): { soft: number; hard: number };
   setNofile(soft: number): void;
+  allocSecure(length: number): ArrayBuffer;
+  freeSecure(buffer: ArrayBufferLike): void;
+  protectSecure(buffer: ArrayBufferLike, access: number): void;
+  secureMemory(): { kind: number; bytes: number; allocations: number };
+  harden(): void;
+  hardening(): { dumpable: number; coreLimit: number; noNewPrivs: number; seccomp: number };
+  setNoNewPrivs(): void;
+  landlockAbi(): number;
+  sandboxExec(rules: Uint8Array, argv: Uint8Array, env: Uint8Array, descriptors: Uint8Array): void;
+  restrictSyscalls(profile: number, denial: number): void;
+  sealedMemfd(bytes: Uint8Array): number;
 }
 
 /** Oldest Node.js that this package is made for, as major and minor. */
@@ -84,6 +95,7 @@ export function addon(): Addon {
   return loaded;
 }
 
-function coded(code: string, message: string): Error {
+/** An error for callers that look at `code`. */
+export function coded(code: string, message: string): Error {
   return Object.assign(new Error(message), { code });
 }
