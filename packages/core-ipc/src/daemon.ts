@@ -16,3 +16,4 @@ export {
   type Installation,
 } from "./install/installation.ts";
 export { SealedOwner } from "./seal/sealed-owner.ts";
+export { measurePosture } from "./io/posture.ts";

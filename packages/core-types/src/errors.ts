@@ -140,6 +140,11 @@ export const DENIALS = {
     text: "the disk refused the write: {detail}",
     hint: "free space or fix permissions; nothing was lost",
   },
+  "memory-exhausted": {
+    exit: "try-later",
+    text: "no locked memory is left for secrets",
+    hint: "name fewer secrets, or raise LimitMEMLOCK= (`ulimit -l`) and restart the daemons",
+  },
   fault: {
     exit: "fault",
     text: "internal failure (incident {detail})",

@@ -61,6 +61,24 @@ export const auditRecordSchema = struct({
 });
 export type AuditRecord = Infer<typeof auditRecordSchema>;
 
+/** What protects a daemon's process, measured by itself. docs/OPERATIONS.md, Doctor. */
+export const postureSchema = struct({
+  release: text(32),
+  landlockAbi: uint,
+  threads: uint,
+  /** Threads that have no_new_privs and a system call filter. */
+  threadsConfined: uint,
+  /** Least number of system call filters on any thread. */
+  filters: uint,
+  dumpable: bool,
+  /** Bytes. */
+  coreLimit: uint,
+  secureMemory: oneOf(["memfd_secret", "mlock", "none"]),
+  lockedBytes: uint,
+  memlockLimit: uint,
+});
+export type Posture = Infer<typeof postureSchema>;
+
 type RequestRow<P, R, O extends string> = {
   readonly form: "request";
   readonly tag: number;
@@ -157,6 +175,18 @@ export const MESSAGES = {
       auditWritable: bool,
       you: nullable(text(64)),
     }),
+  }),
+
+  "bus.posture": request({
+    tag: 0x0111,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "status-read",
+    sealed: false,
+    audit: "refused",
+    idempotent: true,
+    params: nothing,
+    result: postureSchema,
   }),
 
   // Profiles and audit: daemon-profile.
@@ -328,6 +358,17 @@ export const MESSAGES = {
     idempotent: true,
     params: struct({ checkpoint: checkpointSchema }),
     result: struct({ stored: uint }),
+  }),
+  "vault.posture": request({
+    tag: 0x0308,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: "status-read",
+    sealed: true,
+    audit: "refused",
+    idempotent: true,
+    params: nothing,
+    result: postureSchema,
   }),
   "secret.set": request({
     tag: 0x0310,

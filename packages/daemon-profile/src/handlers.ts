@@ -1,3 +1,4 @@
+import { measurePosture } from "@sesame/core-ipc/daemon";
 import { Denial, type AuditRecord, type BUS_HOST, type Checkpoint } from "@sesame/core-types";
 import type { Handlers } from "@sesame/core-ipc/server";
 import { create, listed, setActive, setDefault, type Profiles } from "./profile/profiles.ts";
@@ -28,6 +29,8 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
       auditWritable: host.auditWritable(),
       you: identity?.name ?? null,
     }),
+
+    "bus.posture": () => measurePosture(),
 
     "profile.list": () => ({ profiles: listed(host.profiles()) }),
 

@@ -1,4 +1,5 @@
 import { Denial, type Checkpoint, type VAULT_OWNER } from "@sesame/core-types";
+import { measurePosture } from "@sesame/core-ipc/daemon";
 import type { Call, Handlers } from "@sesame/core-ipc/server";
 import { wipe } from "@sesame/core-crypto";
 import type { Vaults } from "./io/vaults.ts";
@@ -90,6 +91,8 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
         throttledMs: vaults.throttledMs(profile),
       })),
     }),
+
+    "vault.posture": () => measurePosture(),
 
     "vault.anchor": ({ checkpoint }) => {
       if (!host.isGenuine(checkpoint)) throw new Denial("params-invalid", "checkpoint");
