@@ -1,0 +1,110 @@
+// Writes the generated blocks of the documents from the tables of the code; with --check it only
+// compares. A block stands between `<!-- begin NAME -->` and `<!-- end NAME -->`.
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { format, resolveConfig } from "prettier";
+import * as core from "../packages/core-types/src/index.ts";
+import { exchange } from "./docs-exchange.mjs";
+
+const { DENIALS, describe, EXIT_CODES, limits, MESSAGES } = core;
+const root = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+const DOCUMENTS = ["docs/PROTOCOL.md", "docs/EXIT_CODES.md"];
+
+const row = (...cells) => `| ${cells.join(" | ")} |`;
+const table = (head, rows) => [row(...head), row(...head.map(() => "---")), ...rows].join("\n");
+const code = (text) => `\`${text}\``;
+const hex = (number) => `0x${number.toString(16).padStart(4, "0")}`;
+
+function messages() {
+  const rows = Object.entries(MESSAGES).map(([name, message]) =>
+    message.form === "event"
+      ? row(
+          code(name),
+          hex(message.tag),
+          message.level,
+          `event of ${message.from}`,
+          "",
+          "",
+          "",
+          "",
+          "",
+        )
+      : row(
+          code(name),
+          hex(message.tag),
+          message.level,
+          message.owner === "*" ? "the target" : message.owner,
+          message.needs ?? "",
+          message.sealed ? "yes" : "no",
+          message.audit,
+          `${message.deadlineMs / 1000} s`,
+          message.idempotent ? "yes" : "no",
+        ),
+  );
+  const head = [
+    "kind",
+    "tag",
+    "level",
+    "answered by",
+    "needs",
+    "sealed",
+    "audit",
+    "deadline",
+    "repeat",
+  ];
+  const shapes = Object.entries(MESSAGES).map(([name, { params, result }]) =>
+    result === undefined
+      ? `${name} ${describe(params)}`
+      : `${name} ${describe(params)}\n    -> ${describe(result)}`,
+  );
+  return `${table(head, rows)}\n\n\`\`\`text\n${shapes.join("\n")}\n\`\`\``;
+}
+
+function denials() {
+  const rows = Object.entries(DENIALS).map(([name, { exit, text, hint }]) =>
+    row(code(name), `${EXIT_CODES[exit].code}`, text, hint.replaceAll("|", "\\|")),
+  );
+  return table(["code", "exit", "text", "hint"], rows);
+}
+
+function exitCodes() {
+  const rows = Object.entries(EXIT_CODES).map(([name, entry]) => {
+    const codes = Object.entries(DENIALS).filter(([, { exit }]) => exit === name);
+    return row(entry.code, entry.meaning, codes.map(([denial]) => code(denial)).join(", "));
+  });
+  return table(["code", "meaning", "denials"], rows);
+}
+
+/** Names and comments come from the source, values from the module. */
+function bounds() {
+  const source = readFileSync(root("packages/core-types/src/limits.ts"), "utf8");
+  const rows = [];
+  let comment = "";
+  for (const [, text, name] of source.matchAll(/\/\*\* ([^*]*) \*\/|^export const (\w+)/gm)) {
+    if (text !== undefined) comment = text;
+    else
+      rows.push(row(code(name), limits[name].toLocaleString("en").replaceAll(",", " "), comment));
+  }
+  return table(["name", "value", "meaning"], rows);
+}
+
+const BLOCKS = { messages, denials, limits: bounds, "exit-codes": exitCodes, exchange };
+
+async function generated(path) {
+  const text = readFileSync(root(path), "utf8");
+  const filled = text.replace(
+    /(<!-- begin ([\w-]+) -->)[^]*?(<!-- end \2 -->)/g,
+    (_, begin, name, end) => `${begin}\n\n${BLOCKS[name]()}\n\n${end}`,
+  );
+  const options = await resolveConfig(root(path));
+  return { text, filled: await format(filled, { ...options, parser: "markdown" }) };
+}
+
+for (const path of DOCUMENTS) {
+  const { text, filled } = await generated(path);
+  if (text === filled) continue;
+  if (process.argv.includes("--check")) {
+    console.error(`${path} is not what the code says; run: npm run docs`);
+    process.exitCode = 1;
+  } else writeFileSync(root(path), filled);
+}
