@@ -9,7 +9,7 @@ export async function auditEntries(home: Home): Promise<AuditEntry[]> {
   return entries;
 }
 
-/** Waits until an entry is on disk: incidents are recorded behind the back of whoever caused them. */
+/** Waits until an entry is on disk: nobody waits for the record of a refusal. */
 export async function recorded(
   home: Home,
   what: string,

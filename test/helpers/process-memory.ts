@@ -15,7 +15,7 @@ export function residentKiB(pid: number): number {
  * @returns indices of the needles that were found
  * @throws {Error} EACCES, if the process is protected from this one
  */
-export function memoryContains(pid: number, needles: readonly Uint8Array[]): Set<number> {
+export function memoryContains(pid: number, needles: readonly Buffer[]): Set<number> {
   const found = new Set<number>();
   const overlap = Math.max(...needles.map(({ length }) => length)) - 1;
   const block = Buffer.alloc(BLOCK + overlap);
