@@ -1,0 +1,254 @@
+import {
+  bytes,
+  decode,
+  encode,
+  IDENTITY_KINDS,
+  ID_BYTES,
+  limits,
+  list,
+  nullable,
+  stampUuidV7,
+  struct,
+  text,
+  uint,
+  uuidText,
+  Violation,
+  type IdentityKind,
+  type Infer,
+} from "@sesame/core-types";
+import { SIGNATURE_BYTES, type Suite } from "@sesame/core-crypto";
+import { AuthorityError } from "./errors.ts";
+import {
+  AI_TTL_MS,
+  DEFAULT_HEARTBEAT_MS,
+  MAX_GRANT_BYTES,
+  MAX_GRANT_PROFILES,
+  MAX_HEARTBEAT_MS,
+  MAX_ISSUED_MS,
+  MAX_PATH_BYTES,
+  MAX_TTL_MS,
+  MAX_USES,
+  MIN_HEARTBEAT_MS,
+  MIN_TTL_MS,
+  SESSION_TTL_MS,
+} from "./limits.ts";
+import { scopeOf, scopeSchema, type Scope } from "./scope.ts";
+
+// A grant: what one identity lets another do, for how long. On the wire and at rest it is the
+// signature followed by the canonical encoding of the body. docs/AUTHORITY.md, Grants.
+
+const VERSION = 1;
+const PREFIX = new TextEncoder().encode("sesame grant v1\n");
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+export const NONCE_BYTES = 16;
+
+/** 36 characters. */
+const uuid = text(36);
+
+const bodySchema = struct({
+  version: uint,
+  installation: uuid,
+  id: uuid,
+  delegator: uuid,
+  delegatee: uuid,
+  parent: nullable(uuid),
+  scope: scopeSchema,
+  profiles: nullable(list(text(limits.MAX_PROFILE_NAME, "profile-name"), MAX_GRANT_PROFILES)),
+  issuedAtMs: uint,
+  ttlMs: uint,
+  heartbeatMs: uint,
+  maxUses: nullable(uint),
+  pointOfUse: nullable(struct({ path: text(MAX_PATH_BYTES), sha256: bytes(32, 32) })),
+  nonce: bytes(NONCE_BYTES, NONCE_BYTES),
+});
+
+type Body = Infer<typeof bodySchema>;
+
+/** The program that may use a grant. */
+export type PointOfUse = {
+  /** Absolute path of the executable. */
+  readonly path: string;
+  /** Of its content, 32 bytes. */
+  readonly sha256: Uint8Array;
+};
+
+export type Grant = {
+  /** Id of the installation; UUID like the other ids. */
+  readonly installation: string;
+  readonly id: string;
+  /** Identity that signs. */
+  readonly delegator: string;
+  /** Identity that may use it. */
+  readonly delegatee: string;
+  /** The grant that the delegator draws on; null: its own enrolment. */
+  readonly parent: string | null;
+  /** Its depths say how far the delegatee may hand it on. */
+  readonly scope: Scope;
+  /** Sorted names; null: all profiles. */
+  readonly profiles: readonly string[] | null;
+  /** Unix milliseconds. */
+  readonly issuedAtMs: number;
+  /** MIN_TTL_MS to MAX_TTL_MS. */
+  readonly ttlMs: number;
+  /** MIN_HEARTBEAT_MS to MAX_HEARTBEAT_MS. */
+  readonly heartbeatMs: number;
+  /** 1 to MAX_USES; null: no limit. */
+  readonly maxUses: number | null;
+  readonly pointOfUse: PointOfUse | null;
+  /** 16 random bytes. */
+  readonly nonce: Uint8Array;
+};
+
+export type SignedGrant = {
+  readonly grant: Grant;
+  /** Ed25519, 64 bytes. */
+  readonly signature: Uint8Array;
+};
+
+/** What is agreed; everything else of a grant has a default or is drawn at random. */
+export type Terms = Pick<Grant, "installation" | "delegator" | "delegatee" | "parent" | "scope"> &
+  Partial<Pick<Grant, "profiles" | "ttlMs" | "heartbeatMs" | "maxUses" | "pointOfUse">> & {
+    /** Kind of the delegatee; decides how long the grant lasts by default. */
+    readonly kind: IdentityKind;
+  };
+
+/** Milliseconds that a grant to an identity of a kind lasts unless told otherwise. */
+export function defaultTtlMs(kind: IdentityKind): number {
+  return kind === "ai" ? AI_TTL_MS : SESSION_TTL_MS;
+}
+
+/** A grant of now, to be signed. */
+export function draftGrant(
+  { kind, ...terms }: Terms,
+  at: { readonly wallMs: number; readonly random: (length: number) => Uint8Array },
+): Grant {
+  if (!IDENTITY_KINDS.includes(kind)) throw new RangeError("not a kind of identity");
+  const issuedAtMs = Math.floor(at.wallMs);
+  return {
+    profiles: null,
+    ttlMs: defaultTtlMs(kind),
+    heartbeatMs: DEFAULT_HEARTBEAT_MS,
+    maxUses: null,
+    pointOfUse: null,
+    ...terms,
+    id: uuidText(stampUuidV7(at.random(ID_BYTES), issuedAtMs)),
+    issuedAtMs,
+    nonce: at.random(NONCE_BYTES),
+  };
+}
+
+/**
+ * Signs a grant.
+ *
+ * @param sign - Ed25519 with the delegator's signing key
+ * @throws {AuthorityError} grant-invalid, if a field is beyond its bounds
+ */
+export function signGrant(grant: Grant, sign: (message: Uint8Array) => Uint8Array): SignedGrant {
+  return { grant, signature: sign(signedBytes(grant)) };
+}
+
+/** True if the holder of the key signed exactly this grant. */
+export function isSignedGrant(
+  verifier: Pick<Suite, "ed25519Verify">,
+  publicKey: Uint8Array,
+  { grant, signature }: SignedGrant,
+): boolean {
+  return verifier.ed25519Verify(publicKey, signedBytes(grant), signature);
+}
+
+/** At most MAX_GRANT_BYTES. */
+export function encodeGrant({ grant, signature }: SignedGrant): Uint8Array {
+  return concat(signature, bodyBytes(grant));
+}
+
+/**
+ * Reads a grant. Nothing is known of its signature by that.
+ *
+ * @throws {AuthorityError} grant-invalid, if the bytes are not the canonical form of a grant
+ */
+export function decodeGrant(from: Uint8Array): SignedGrant {
+  if (from.length > MAX_GRANT_BYTES || from.length < SIGNATURE_BYTES)
+    throw invalid("it has the wrong length");
+  const own = from.slice();
+  const body = bodyOf(own.subarray(SIGNATURE_BYTES));
+  const { version, ...grant } = body;
+  check(version, grant);
+  return { grant, signature: own.subarray(0, SIGNATURE_BYTES) };
+}
+
+function bodyOf(from: Uint8Array): Body {
+  return orInvalid(() => decode(bodySchema, from), "its encoding is not canonical");
+}
+
+function orInvalid<T>(attempt: () => T, what: string): T {
+  try {
+    return attempt();
+  } catch (cause) {
+    if (cause instanceof Violation) throw invalid(what);
+    throw cause;
+  }
+}
+
+function signedBytes(grant: Grant): Uint8Array {
+  return concat(PREFIX, bodyBytes(grant));
+}
+
+function bodyBytes(grant: Grant): Uint8Array {
+  check(VERSION, grant);
+  const { scope, profiles } = grant;
+  const body = {
+    version: VERSION,
+    ...grant,
+    scope: scope.map((entry) => ({ ...entry, patterns: [...entry.patterns] })),
+    profiles: profiles === null ? null : [...profiles],
+  };
+  const encoded = orInvalid(() => encode(bodySchema, body), "a field does not fit");
+  if (encoded.length > MAX_GRANT_BYTES - SIGNATURE_BYTES) throw invalid("it is too large");
+  return encoded;
+}
+
+function check(version: number, grant: Grant): void {
+  const { profiles, pointOfUse, parent } = grant;
+  if (version !== VERSION) throw invalid("its version is not known");
+  const ids = [grant.installation, grant.id, grant.delegator, grant.delegatee, parent];
+  if (!ids.every((id) => id === null || UUID.test(id))) throw invalid("an id is no UUID");
+  if (!isNormal(grant.scope)) throw invalid("its scope is not in normal form");
+  if (profiles !== null && !profiles.every((name, i) => i === 0 || (profiles[i - 1] ?? "") < name))
+    throw invalid("its profiles are not sorted");
+  expect(grant.issuedAtMs, 0, MAX_ISSUED_MS, "issuedAtMs");
+  expect(grant.ttlMs, MIN_TTL_MS, MAX_TTL_MS, "ttlMs");
+  expect(grant.heartbeatMs, MIN_HEARTBEAT_MS, MAX_HEARTBEAT_MS, "heartbeatMs");
+  if (grant.maxUses !== null) expect(grant.maxUses, 1, MAX_USES, "maxUses");
+  if (pointOfUse !== null && !/^\/[^\0]*$/s.test(pointOfUse.path))
+    throw invalid("its point of use is no absolute path");
+}
+
+function isNormal(scope: Scope): boolean {
+  try {
+    return JSON.stringify(scopeOf(scope)) === JSON.stringify(scope.map(fieldsInOrder));
+  } catch (cause) {
+    if (cause instanceof AuthorityError) return false;
+    throw cause;
+  }
+}
+
+function fieldsInOrder({ capability, patterns, depth }: Scope[number]): Scope[number] {
+  return { capability, patterns, depth };
+}
+
+function expect(value: number, least: number, most: number, name: string): void {
+  if (!Number.isInteger(value) || value < least || value > most)
+    throw invalid(`${name} is not a number from ${least} to ${most}`);
+}
+
+function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const out = new Uint8Array(new ArrayBuffer(a.length + b.length));
+  out.set(a);
+  out.set(b, a.length);
+  return out;
+}
+
+function invalid(what: string): AuthorityError {
+  return new AuthorityError("grant-invalid", `not a grant: ${what}`);
+}
