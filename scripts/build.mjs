@@ -36,7 +36,7 @@ await Promise.all([
       outfile: root(`packages/cli/dist/${name}.mjs`),
       format: "esm",
       banner: {
-        js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+        js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
       },
     }),
   ),
@@ -49,5 +49,7 @@ writeFileSync(
   entry,
   'require("node:module").enableCompileCache(__dirname + "/compiled");\nrequire("./command.cjs");\n',
 );
+// Node looks for the package of a program upwards; a confined daemon sees no further than here.
+writeFileSync(root("packages/cli/dist/package.json"), '{ "type": "commonjs" }\n');
 spawnSync(process.execPath, [entry, "status"], { env: { HOME: "/nonexistent" }, stdio: "ignore" });
 chmodSync(root("packages/cli/bin/sesame"), 0o755);

@@ -291,10 +291,18 @@ function limitFiles(home: Home, bytes: number | null): void {
   assert.equal(status, 0, String(stderr));
 }
 
+/** Makes the log larger than the pages of key memory, which the limit binds too. */
+async function lengthen(home: Home): Promise<void> {
+  const bus = await home.connect();
+  for (let n = 0; n < 150; n++) await bus.call("secret.get", { profile: "default", name: "a" });
+  await bus.close();
+}
+
 // SECURITY: secrets could be read without a trace by filling the disk first.
 test("a log that cannot be written releases no secret, and heals without a restart", async () => {
   await using home = await Home.ready();
   home.must(["secret", "set", "a"], "old");
+  await lengthen(home);
   const pid = home.pidOf("daemon-profile");
   const log = join(home.paths.audit, "000001.jsonl");
   limitFiles(home, statSync(log).size + 10);
@@ -336,7 +344,8 @@ test("a log that cannot be written releases no secret, and heals without a resta
 test("lock locks even while the log cannot be written, and says both", async () => {
   await using home = await Home.ready();
   home.must(["secret", "set", "a"], "old");
-  limitFiles(home, 1);
+  await lengthen(home);
+  limitFiles(home, statSync(join(home.paths.audit, "000001.jsonl")).size + 10);
   const { exit, err } = home.run(["lock"]);
   assert.equal(exit, 74);
   assert.match(err, /locked.*not on record/);

@@ -553,7 +553,8 @@ test("a full disk during secret set: exit 74, and the old value stays", async ()
   };
   const wal = join(home.paths.vaults, "default.db-wal");
   limit(`${statSync(wal).size + 100}:unlimited`);
-  const large = "x".repeat(100_000);
+  // Larger than a page of the database, smaller than the pages of key memory.
+  const large = "x".repeat(3_000);
   const wanted = { exit: 74, said: /the disk refused the write/, hint: /nothing was lost/ };
   expectFailure(home.run(["secret", "set", "kept"], large), wanted);
   expectFailure(home.run(["secret", "set", "other"], large), wanted);

@@ -58,6 +58,8 @@ export class Home {
       HOME: this.path,
       XDG_RUNTIME_DIR: runtime,
       LANG: "C.UTF-8",
+      // `kill` proves that the daemons make no system call beyond their list.
+      SESAME_SYSCALLS: process.env["SESAME_SYSCALLS"] ?? "kill",
     };
   }
 

@@ -39,6 +39,11 @@ export const COMMANDS: readonly Command[] = [
     run: async (context) => (await import("./commands/status.ts")).status(context),
   },
   {
+    usage: "doctor",
+    summary: "measure every control in the running daemons; exit code 78 unless each holds",
+    run: async (context) => (await import("./commands/doctor.ts")).doctor(context),
+  },
+  {
     usage: "unlock",
     summary:
       "unlock a vault and activate its profile; the password is read from the terminal or stdin",

@@ -5,10 +5,11 @@ import { COMMANDS } from "./commands.ts";
 import { parse } from "./parse.ts";
 import { quickParse, wordsOf } from "./quick.ts";
 
-const words = fc.constantFrom(
-  ...["-p", "work", "--profile", "--json", "--", "a/b", "-x", "--prefix", "P", "-n", "5", "-f"],
-  ...["--yes", "-y", "", "-", "--count", "--format", "--help", "-pwork", "--profile=work", "-yp"],
-);
+const SPELLINGS = (
+  "-p work --profile --json -- a/b -x --prefix P -n 5 -f --yes -y - --count --format --help " +
+  "-pwork --profile=work -yp"
+).split(" ");
+const words = fc.constantFrom("", ...SPELLINGS);
 
 const lines = fc
   .tuple(fc.constantFrom(...COMMANDS), fc.array(words, { maxLength: 6 }))

@@ -65,6 +65,8 @@ export type AuditRecord = Infer<typeof auditRecordSchema>;
 export const postureSchema = struct({
   release: text(32),
   landlockAbi: uint,
+  /** A directory outside of its list was tried, and refused. */
+  filesConfined: bool,
   threads: uint,
   /** Threads that have no_new_privs and a system call filter. */
   threadsConfined: uint,

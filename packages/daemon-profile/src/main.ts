@@ -1,14 +1,14 @@
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { randomUUID } from "node:crypto";
 import { openAuditLog, type AuditActor, type AuditEvent, type AuditLog } from "@sesame/core-audit";
-import { sodiumSuite as suite } from "@sesame/core-crypto/sodium";
 import {
   identityOf,
   loadKeyFile,
   requireInstallation,
   runDaemon,
   type DaemonContext,
+  type Paths,
   type RunningDaemon,
 } from "@sesame/core-ipc/daemon";
 import { BusServer, Dispatcher, Registry, type Incident, type Peer } from "@sesame/core-ipc/server";
@@ -28,11 +28,20 @@ import { listed, type Profiles } from "./profile/profiles.ts";
 
 const COUNT_EVERY_MS = 60_000;
 
-await runDaemon({ name: BUS_HOST, lock: (paths) => paths.busLock, start });
+await runDaemon({
+  name: BUS_HOST,
+  lock: (paths) => paths.busLock,
+  directories: (paths) => [paths.audit, dirname(paths.profiles)],
+  files: (paths) => [dirname(paths.installation), ownKey(paths)],
+  // Control groups of those who connect.
+  reads: ["/proc"],
+  syscalls: "bus",
+  start,
+});
 
-async function start({ paths, clock, log }: DaemonContext): Promise<RunningDaemon> {
+async function start({ paths, suite, clock, log }: DaemonContext): Promise<RunningDaemon> {
   const installation = requireInstallation(suite, paths);
-  const keys = loadKeyFile(suite, join(paths.keys, `${BUS_HOST}.key`));
+  const keys = loadKeyFile(suite, ownKey(paths));
   const own = identityOf(installation, BUS_HOST);
   if (keys === null || toHex(keys.noise.publicKey) !== toHex(own.noiseKey))
     throw new Fault(
@@ -54,9 +63,11 @@ async function start({ paths, clock, log }: DaemonContext): Promise<RunningDaemo
   let profiles = loadProfiles(paths.profiles);
   const startedAt = clock.monotonicMs();
   const refusals = new RefusalLimit();
+  const idOf = (name: string | null): string | null =>
+    name === null ? null : (registry.byName(name)?.id ?? null);
   const evidence = (peer: Peer | null, sender: Sender | null): AuditActor => ({
     name: sender?.name ?? null,
-    identity: sender?.name == null ? null : (registry.byName(sender.name)?.id ?? null),
+    identity: idOf(sender?.name ?? null),
     session: sender === null ? null : toHex(sender.session),
     pid: peer?.pid ?? 0,
     uid: peer?.uid ?? 0,
@@ -64,6 +75,14 @@ async function start({ paths, clock, log }: DaemonContext): Promise<RunningDaemo
     unit: peer?.unit ?? null,
   });
   const self = selfActor(own.id);
+
+  /** Refusals are recorded up to a number per minute, everything else always. */
+  async function record(event: AuditEvent): Promise<number> {
+    const { name = null, uid = 0 } = event.actor ?? {};
+    const spared =
+      event.outcome.startsWith("refused:") && !refusals.admits({ name, uid }, clock.monotonicMs());
+    return spared ? audit.sequence : audit.append(event);
+  }
 
   const dispatcher = new Dispatcher<typeof BUS_HOST>({
     registry,
@@ -75,7 +94,7 @@ async function start({ paths, clock, log }: DaemonContext): Promise<RunningDaemo
         records.map(({ session, action, profile, object, outcome }) => {
           const holder = session === null ? null : bus.peerOf(session);
           const actor = evidence(holder?.peer ?? null, holder?.sender ?? null);
-          return audit.append({ actor, action, profile, object, outcome });
+          return record({ actor, action, profile, object, outcome });
         }),
       );
     },
@@ -95,12 +114,12 @@ async function start({ paths, clock, log }: DaemonContext): Promise<RunningDaemo
         const holder = session === null ? null : bus.peerOf(session);
         const seen = evidence(holder?.peer ?? null, holder?.sender ?? null);
         // The name is the one that the daemon saw proved, not the one that the bus believes.
-        const identity = caller === null ? null : (registry.byName(caller)?.id ?? null);
+        const identity = idOf(caller);
         const actor =
           session === null && caller === daemon
             ? { ...selfActor(identity), name: daemon, pid: 0 }
             : { ...seen, name: caller, identity, by: daemon };
-        return audit.append({ actor, action, profile, object, outcome });
+        return record({ actor, action, profile, object, outcome });
       },
       checkpoint: () => audit.checkpoint(),
     }),
@@ -118,16 +137,16 @@ async function start({ paths, clock, log }: DaemonContext): Promise<RunningDaemo
   });
 
   function recordIncident({ action, object, outcome, peer, name, session }: Incident): void {
-    if (!refusals.admits(peer.uid, clock.monotonicMs())) return;
+    if (!refusals.admits({ name, uid: peer.uid }, clock.monotonicMs())) return;
     const sender =
       session === null ? null : { name, session, kind: null, clearance: "open" as const };
     append({ actor: evidence(peer, sender), action, object, outcome });
   }
 
-  /** Refusals that were only counted came from many processes: the count names the user alone. */
+  /** Refusals that were only counted came from many processes: the count names the party alone. */
   function recordSuppressed(): void {
-    for (const { uid, count } of refusals.takeSuppressed()) {
-      const actor = { ...evidence(null, null), uid };
+    for (const { party, count } of refusals.takeSuppressed(clock.monotonicMs())) {
+      const actor = { ...evidence(null, null), ...party, identity: idOf(party.name) };
       const object = `${count} more`;
       append({ actor, action: "bus.refusals", object, outcome: "suppressed" });
     }
@@ -176,6 +195,10 @@ async function anchor(bus: BusServer, audit: AuditLog, log: DaemonContext["log"]
   } catch (cause) {
     log("info", "not anchored", { reason: String(cause) });
   }
+}
+
+function ownKey({ keys }: Paths): string {
+  return join(keys, `${BUS_HOST}.key`);
 }
 
 function selfActor(identity: string | null): AuditActor {

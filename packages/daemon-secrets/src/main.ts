@@ -1,7 +1,6 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { randomUUID } from "node:crypto";
 import { isSignedCheckpoint } from "@sesame/core-audit";
-import { sodiumSuite as suite } from "@sesame/core-crypto/sodium";
 import {
   identityOf,
   loadKeyFile,
@@ -9,6 +8,7 @@ import {
   runDaemon,
   SealedOwner,
   type DaemonContext,
+  type Paths,
   type RunningDaemon,
 } from "@sesame/core-ipc/daemon";
 import { Dispatcher, Registry } from "@sesame/core-ipc/server";
@@ -18,11 +18,18 @@ import { BusLink } from "./io/bus-link.ts";
 import { Vaults } from "./io/vaults.ts";
 import { Keeper } from "./keeper.ts";
 
-await runDaemon({ name: VAULT_OWNER, lock: (paths) => paths.secretsLock, start });
+await runDaemon({
+  name: VAULT_OWNER,
+  lock: (paths) => paths.secretsLock,
+  directories: (paths) => [paths.vaults],
+  files: (paths) => [dirname(paths.installation), ownKey(paths)],
+  syscalls: "vault",
+  start,
+});
 
-async function start({ paths, clock, log, fail }: DaemonContext): Promise<RunningDaemon> {
+async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise<RunningDaemon> {
   const installation = requireInstallation(suite, paths);
-  const keys = loadKeyFile(suite, join(paths.keys, `${VAULT_OWNER}.key`));
+  const keys = loadKeyFile(suite, ownKey(paths));
   const own = identityOf(installation, VAULT_OWNER);
   if (keys === null || toHex(keys.noise.publicKey) !== toHex(own.noiseKey))
     throw new Fault(
@@ -90,4 +97,8 @@ async function start({ paths, clock, log, fail }: DaemonContext): Promise<Runnin
       await link.stop();
     },
   };
+}
+
+function ownKey({ keys }: Paths): string {
+  return join(keys, `${VAULT_OWNER}.key`);
 }

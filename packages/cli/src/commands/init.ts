@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { unwrapWithPassword, wrapWithPassword, type Suite } from "@sesame/core-crypto";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
@@ -41,7 +41,15 @@ const MEMBERS: readonly Member[] = [
 /** Sets everything up that is not set up yet; never replaces anything. */
 export async function init(context: Context): Promise<Outcome> {
   const paths = pathsOf(context);
-  for (const path of [paths.config, paths.keys, paths.vaults, paths.audit, paths.runtime])
+  const directories = [dirname(paths.installation), dirname(paths.profiles)];
+  for (const path of [
+    paths.config,
+    paths.keys,
+    paths.vaults,
+    paths.audit,
+    paths.runtime,
+    ...directories,
+  ])
     privateDirectory(path);
   const existing = loadInstallation(suite, paths.installation);
   let password: Uint8Array | null = null;

@@ -21,6 +21,8 @@ const KEPT = [
   "LC_MESSAGES",
   "LC_TIME",
   "TZ",
+  // how strictly the daemons' system calls are watched (core-ipc/src/io/run-daemon.ts)
+  "SESAME_SYSCALLS",
 ] as const;
 
 /** Names the descriptor on which a child tells that it is ready (./readiness.ts). */

@@ -26,7 +26,7 @@ export const PLACEHOLDERS: Program = { node: "@NODE@", bundles: "@BUNDLES@" };
 const CONFIG = "%E/pds";
 const RUNTIME = "%t/pds";
 /** Before `sesame init` there is nothing to run. */
-const INITIALISED = ["ConditionPathExists", `${CONFIG}/installation.toml`] as const;
+const INITIALISED = ["ConditionPathExists", `${CONFIG}/installation/installation.toml`] as const;
 const PART_OF_ALL = ["PartOf", TARGET] as const;
 
 /** Ends for which starting again is no cure: a person is needed. */
@@ -63,9 +63,7 @@ const UNITS: Readonly<Record<string, (program: Program) => Sections>> = {
     ],
     Service: [
       ...running(program, BUS_HOST),
-      // It holds the log, and the list of profiles, which is replaced by renaming.
-      ["ReadWritePaths", CONFIG],
-      ["ReadOnlyPaths", `${CONFIG}/installation.toml`],
+      ["ReadWritePaths", `${CONFIG}/audit ${CONFIG}/profiles`],
       ["InaccessiblePaths", `${CONFIG}/vaults`],
       ...onlyKeyOf(BUS_HOST),
       ["LimitNOFILE", "4096"],

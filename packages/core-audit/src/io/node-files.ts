@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { chmod, mkdir, open, readdir, rename, rm, type FileHandle } from "node:fs/promises";
+import { chmod, mkdir, open, readdir, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import type { AuditFile, AuditFiles } from "../files.ts";
 
@@ -11,7 +11,8 @@ export function nodeFiles(dir: string): AuditFiles {
   return {
     prepare: async () => {
       await mkdir(dir, { recursive: true, mode: 0o700 });
-      await chmod(dir, 0o700);
+      // A serving daemon may not change modes any more, and need not.
+      if (((await stat(dir)).mode & 0o777) !== 0o700) await chmod(dir, 0o700);
     },
     list: () => orNull(readdir(dir)),
     open: async (name, access) => {

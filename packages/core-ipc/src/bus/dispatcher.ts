@@ -20,7 +20,8 @@ import {
   type RoutedHeader,
   type Log,
 } from "@sesame/core-types";
-import type { SealedOwner } from "../seal/sealed-owner.ts";
+import type { SealContext } from "../seal/context.ts";
+import type { OpenedRequest, SealedOwner, SealRefusal } from "../seal/sealed-owner.ts";
 import type { Registry } from "./registry.ts";
 
 /** Kinds that the router answers by itself. */
@@ -147,7 +148,7 @@ export class Dispatcher<Owner extends string> {
     }
     if (sealed === undefined) return "unsupported";
     const { id, tag } = header;
-    const opened = sealed.open({ session: header.sender.session, id, tag }, payload);
+    const opened = this.#unseal(sealed, { session: header.sender.session, id, tag }, payload);
     if (typeof opened === "string") return opened;
     const identity = registry.byKey(opened.caller);
     return { identity, body: opened.body, seal: opened.sealReply };
@@ -168,8 +169,22 @@ export class Dispatcher<Owner extends string> {
     }
   }
 
+  #unseal(
+    sealed: SealedOwner,
+    context: SealContext,
+    payload: Uint8Array,
+  ): OpenedRequest | SealRefusal {
+    try {
+      return sealed.open(context, payload);
+    } catch (cause) {
+      if (isMemoryExhausted(cause)) return "full";
+      throw cause;
+    }
+  }
+
   #refusal(cause: unknown, row: Request): Denial {
     if (cause instanceof Denial) return cause;
+    if (isMemoryExhausted(cause)) return new Denial("memory-exhausted");
     // CODEC-2 is about what the caller sent; a result that does not encode is a fault of ours.
     if (cause instanceof Violation && cause.rule === "CODEC-2")
       return new Denial("params-invalid", cause.rule);
@@ -197,6 +212,11 @@ export class Dispatcher<Owner extends string> {
       throw new Denial("audit-unavailable");
     }
   }
+}
+
+/** Locked memory has a limit, which many or large secrets at once may reach. */
+function isMemoryExhausted(cause: unknown): boolean {
+  return cause instanceof Error && "code" in cause && cause.code === "ERR_SESAME_LOCKED_MEMORY";
 }
 
 /** Decided by the owner itself from the signed record of the proved identity. */

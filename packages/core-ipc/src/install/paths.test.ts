@@ -9,7 +9,7 @@ const RUN = "/run/user/1000";
 test("[TRANSPORT-2] the socket lies in the user's runtime directory", () => {
   const paths = pathsFrom({ HOME, XDG_RUNTIME_DIR: RUN });
   assert.equal(paths.socket, "/run/user/1000/pds/bus.sock");
-  assert.equal(paths.installation, "/home/u/.config/pds/installation.toml");
+  assert.equal(paths.installation, "/home/u/.config/pds/installation/installation.toml");
   assert.equal(paths.log, "/home/u/.local/state/pds/daemons.log");
 });
 

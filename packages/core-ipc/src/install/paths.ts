@@ -49,11 +49,11 @@ export function pathsFrom(env: Readonly<Record<string, string | undefined>>): Pa
     );
   return {
     config,
-    installation: join(config, "installation.toml"),
+    installation: join(config, "installation", "installation.toml"),
     keys: join(config, "keys"),
     vaults: join(config, "vaults"),
     audit: join(config, "audit"),
-    profiles: join(config, "profiles.json"),
+    profiles: join(config, "profiles", "profiles.json"),
     runtime,
     socket,
     busLock: join(runtime, "bus.lock"),

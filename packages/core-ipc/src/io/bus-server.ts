@@ -28,7 +28,9 @@ import { BUS_CONNECTION, Router, type ConnectionId, type Effect } from "../bus/r
 import { ServerSession, type Welcome } from "../wire/session.ts";
 import { Connection } from "./connection.ts";
 import { peerOf, type Peer } from "./evidence.ts";
+import { errorCode } from "./files.ts";
 import { pidNamespace } from "./namespace.ts";
+import { MEMORY_EXHAUSTED } from "./secure-suite.ts";
 
 /** Something that belongs in the audit log. */
 export type Incident = {
@@ -247,8 +249,10 @@ export class BusServer {
         },
       );
     } catch (cause) {
-      if (!(cause instanceof Violation)) throw cause;
-      this.#violated(connection, cause.rule);
+      // Without locked memory for its keys there is no session; the others go on.
+      if (errorCode(cause) === MEMORY_EXHAUSTED) connection.destroy();
+      else if (cause instanceof Violation) this.#violated(connection, cause.rule);
+      else throw cause;
     }
     this.#flush();
     if (chunk.length >= limits.READ_TURN_BYTES) connection.yieldTurn();

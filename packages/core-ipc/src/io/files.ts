@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   closeSync,
   fsyncSync,
   linkSync,
@@ -55,6 +56,16 @@ export function privateDirectory(path: string): void {
     throw new Fault("config", `${path} belongs to another user`, "remove it, or use another path");
   if ((mode & 0o077) !== 0)
     throw new Fault("config", `${path} can be entered by other users`, `chmod 700 ${path}`);
+}
+
+/**
+ * As privateDirectory, for a directory whose files prove themselves: one of our own that others
+ * may enter, as a restored backup has it, is closed to them instead of refused.
+ */
+export function closedDirectory(path: string): void {
+  const mine = lstatSync(path, { throwIfNoEntry: false });
+  if (mine?.isDirectory() === true && mine.uid === process.getuid?.()) chmodSync(path, 0o700);
+  privateDirectory(path);
 }
 
 /** Replaces a file so that a crash leaves the old or the new content, mode 0600. */

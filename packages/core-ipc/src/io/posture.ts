@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { RELEASE, type Posture } from "@sesame/core-types";
-import { hardening, landlockAbi, secureMemory, threadStates } from "@sesame/native";
+import { hardening, secureMemory, threadStates } from "@sesame/native";
+import { isConfined, sandboxAbi } from "./confine.ts";
 
 /** What protects this process, measured now, on every thread. */
 export function measurePosture(): Posture {
@@ -9,7 +10,8 @@ export function measurePosture(): Posture {
   const memory = secureMemory();
   return {
     release: RELEASE,
-    landlockAbi: landlockAbi(),
+    landlockAbi: sandboxAbi(),
+    filesConfined: isConfined(),
     threads: threads.length,
     threadsConfined: threads.filter(({ filters, noNewPrivs }) => filters > 0 && noNewPrivs).length,
     filters: Math.min(...threads.map(({ filters }) => filters)),

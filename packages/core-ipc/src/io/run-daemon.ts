@@ -1,13 +1,28 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { EXIT_CODES, Fault, type Clock, type Log } from "@sesame/core-types";
-import { lockHolder, sdNotify, tryLock } from "@sesame/native";
+import type { Suite } from "@sesame/core-crypto";
+import {
+  harden,
+  lockHolder,
+  restrictSyscalls,
+  sdNotify,
+  threadStates,
+  tryLock,
+  type Denial as SyscallDenial,
+  type PathRule,
+  type SyscallProfile,
+} from "@sesame/native";
 import { pathsFrom, type Paths } from "../install/paths.ts";
-import { fileFault, privateDirectory } from "./files.ts";
+import { enterSandbox } from "./confine.ts";
+import { closedDirectory, fileFault, privateDirectory } from "./files.ts";
 import { jsonLog } from "./log.ts";
+import { secureSuite } from "./secure-suite.ts";
 
 export type DaemonContext = {
   readonly paths: Paths;
+  /** Keeps keys and secrets in memory that is out of reach. */
+  readonly suite: Suite;
   readonly clock: Clock;
   readonly log: Log;
   /** Ends the daemon because it cannot go on. */
@@ -23,6 +38,13 @@ export type DaemonSpec = {
   readonly name: string;
   /** Only one process may hold it. */
   readonly lock: (paths: Paths) => string;
+  /** Directories that it works in besides the runtime directory; made before it is confined. */
+  readonly directories: (paths: Paths) => readonly string[];
+  /** Single files that it may read. */
+  readonly files: (paths: Paths) => readonly string[];
+  /** Further places that it may look at. */
+  readonly reads?: readonly string[];
+  readonly syscalls: SyscallProfile;
   /** Resolves once the daemon serves. */
   readonly start: (context: DaemonContext) => Promise<RunningDaemon>;
 };
@@ -50,9 +72,14 @@ export async function runDaemon(spec: DaemonSpec): Promise<void> {
   try {
     const paths = pathsFrom(process.env);
     privateDirectory(paths.runtime);
+    for (const path of spec.directories(paths)) closedDirectory(path);
+    enterSandbox(rulesOf(spec, paths));
+    harden();
+    const suite = secureSuite(log);
     takeLock(spec.lock(paths), spec.name);
     const clock = { wallMs: Date.now, monotonicMs: () => performance.now() };
-    running = await spec.start({ paths, clock, log, fail });
+    running = await spec.start({ paths, suite, clock, log, fail });
+    restrict(spec.syscalls);
     watchdog = pingWatchdog();
     announce();
     log("info", "ready", { pid: process.pid });
@@ -69,6 +96,40 @@ export async function runDaemon(spec: DaemonSpec): Promise<void> {
     clearInterval(watchdog);
   }
   process.exit();
+}
+
+/** What there is not yet cannot be named; whoever needs it says what is missing. */
+function rulesOf(spec: DaemonSpec, paths: Paths): PathRule[] {
+  return [
+    ...[paths.runtime, ...spec.directories(paths)].map((path) => ({
+      path,
+      access: "read-write-create" as const,
+    })),
+    ...[...spec.files(paths), ...(spec.reads ?? [])].map((path) => ({
+      path,
+      access: "read" as const,
+      optional: true,
+    })),
+  ];
+}
+
+/**
+ * From here on only the system calls of a serving daemon, on every thread.
+ *
+ * SESAME_SYSCALLS says what becomes of others: `kill` proves in tests that the list is complete,
+ * `tell` names them in the log; both are no weaker than the default, which refuses them.
+ */
+function restrict(profile: SyscallProfile): void {
+  const wish = process.env["SESAME_SYSCALLS"];
+  const denial: SyscallDenial = wish === "kill" || wish === "tell" ? wish : "errno";
+  restrictSyscalls(profile, denial);
+  const unconfined = threadStates().filter(({ filters, noNewPrivs }) => filters < 2 || !noNewPrivs);
+  if (unconfined.length > 0)
+    throw new Fault(
+      "config",
+      `${unconfined.length} threads are not confined: ${unconfined.map(({ name }) => name).join(", ")}`,
+      "report this, with the kernel's version",
+    );
 }
 
 /** Held by the descriptor until the process ends, however it ends. */

@@ -1,27 +1,38 @@
-/** Refusals of one user within one minute that are recorded one by one. */
+/** Refusals of one party within one minute that are recorded one by one. */
 export const REFUSALS_PER_MINUTE = 60;
 
 const MINUTE_MS = 60_000;
+/** Parties that are told apart; further ones are counted together. */
+const MAX_PARTIES = 1_024;
+const OTHERS = "";
 
-/** Refusals of one user that went unrecorded. */
-export type Suppressed = { readonly uid: number; readonly count: number };
+/** Whose refusals are counted together: an identity's, or those of a user's strangers. */
+export type Party = { readonly name: string | null; readonly uid: number };
+
+/** Refusals of one party that went unrecorded. */
+export type Suppressed = { readonly party: Party; readonly count: number };
+
+type Window = { readonly party: Party; since: number; seen: number; suppressed: number };
 
 /**
  * Keeps a refused client from filling the disk with its refusals: beyond a number per minute they
  * are counted instead, and the count is recorded.
  */
 export class RefusalLimit {
-  readonly #windows = new Map<number, { since: number; seen: number; suppressed: number }>();
+  readonly #windows = new Map<string, Window>();
 
   /**
    * True if one more refusal is to be recorded by itself.
    *
    * @param nowMs - of a clock that does not go back
    */
-  admits(uid: number, nowMs: number): boolean {
-    const window = this.#windows.get(uid);
+  admits(party: Party, nowMs: number): boolean {
+    const own = party.name ?? `${party.uid}`;
+    const key = this.#windows.has(own) || this.#windows.size < MAX_PARTIES ? own : OTHERS;
+    const window = this.#windows.get(key);
     if (window === undefined || nowMs - window.since >= MINUTE_MS) {
-      this.#windows.set(uid, { since: nowMs, seen: 1, suppressed: window?.suppressed ?? 0 });
+      const suppressed = window?.suppressed ?? 0;
+      this.#windows.set(key, { party, since: nowMs, seen: 1, suppressed });
       return true;
     }
     window.seen++;
@@ -31,11 +42,12 @@ export class RefusalLimit {
   }
 
   /** What was counted and not handed out before: to be recorded now. */
-  takeSuppressed(): Suppressed[] {
+  takeSuppressed(nowMs: number): Suppressed[] {
     const counted: Suppressed[] = [];
-    for (const [uid, window] of this.#windows) {
-      if (window.suppressed > 0) counted.push({ uid, count: window.suppressed });
+    for (const [key, window] of this.#windows) {
+      if (window.suppressed > 0) counted.push({ party: window.party, count: window.suppressed });
       window.suppressed = 0;
+      if (nowMs - window.since >= MINUTE_MS) this.#windows.delete(key);
     }
     return counted;
   }

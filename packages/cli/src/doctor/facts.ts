@@ -1,0 +1,96 @@
+import { existsSync, lstatSync, readdirSync, readFileSync } from "node:fs";
+import { release as kernelRelease } from "node:os";
+import { basename, join } from "node:path";
+import { nodeSuite as suite } from "@sesame/core-crypto/node";
+import { tailAudit } from "@sesame/core-audit";
+import type { BusClient } from "@sesame/core-ipc/client";
+import { loadKeyFile, requireInstallation, type Paths } from "@sesame/core-ipc/daemon";
+import { RELEASE } from "@sesame/core-types";
+import { connect, pathsOf, type Context } from "../context.ts";
+import { isManaged } from "../systemd/managed.ts";
+import { supervisorState } from "../supervisor/stop.ts";
+import type { Facts, FileFact, Seen } from "./checks.ts";
+
+const YAMA = "/proc/sys/kernel/yama/ptrace_scope";
+
+/** Looks at everything. What cannot be looked at is said, and hinders nothing else. */
+export async function gather(context: Context): Promise<Facts> {
+  const paths = pathsOf(context);
+  const bus = await see(() => connect(context, false));
+  const ask = <T>(question: (client: BusClient) => Promise<T>): Promise<Seen<T>> =>
+    "value" in bus ? see(() => question(bus.value)) : Promise.resolve(bus);
+  try {
+    return {
+      release: RELEASE,
+      uid: process.getuid?.() ?? -1,
+      postures: {
+        "daemon-profile": await ask((client) => client.call("bus.posture", {})),
+        "daemon-secrets": await ask((client) => client.call("vault.posture", {})),
+      },
+      kernel: await see(() => kernelRelease()),
+      swaps: await see(() => countSwaps(readFileSync("/proc/swaps", "latin1"))),
+      ptraceScope: await see(() =>
+        existsSync(YAMA) ? Number(readFileSync(YAMA, "latin1")) : null,
+      ),
+      files: await see(() => [paths.config, paths.runtime].flatMap((path) => walk(path))),
+      badKeys: await see(() => damagedKeys(paths)),
+      installation: await see(() => requireInstallation(suite, paths).id),
+      auditWritable: await ask(
+        async (client) => (await client.call("status.get", {})).auditWritable,
+      ),
+      clockBehindMs: await see(() => clockBehind(paths)),
+      manager: await see(() => managerOf(paths)),
+    };
+  } finally {
+    if ("value" in bus) await bus.value.close();
+  }
+}
+
+async function see<T>(look: () => T | Promise<T>): Promise<Seen<T>> {
+  try {
+    return { value: await look() };
+  } catch (cause) {
+    return { unseen: cause instanceof Error ? cause.message : "unreadable" };
+  }
+}
+
+/** Lines after the heading that name no compressed memory. proc_swaps(5) */
+export function countSwaps(text: string): number {
+  return text
+    .split("\n")
+    .slice(1)
+    .filter((line) => line.trim() !== "" && !line.startsWith("/dev/zram")).length;
+}
+
+function walk(path: string): FileFact[] {
+  const { mode, uid } = lstatSync(path);
+  const directory = (mode & 0o170000) === 0o040000;
+  const below = directory ? readdirSync(path).flatMap((name) => walk(join(path, name))) : [];
+  return [{ path, mode: mode & 0o7777, uid, directory }, ...below];
+}
+
+function damagedKeys(paths: Paths): string[] {
+  return readdirSync(paths.keys)
+    .filter((name) => name.endsWith(".key"))
+    .flatMap((name) => {
+      try {
+        loadKeyFile(suite, join(paths.keys, name));
+        return [];
+      } catch (cause) {
+        return [`${basename(name)}: ${cause instanceof Error ? cause.message : "unreadable"}`];
+      }
+    });
+}
+
+async function clockBehind(paths: Paths): Promise<number> {
+  let last = 0;
+  for await (const entry of tailAudit(paths.audit, { count: 1 })) last = entry.time;
+  return Math.max(0, last - Date.now());
+}
+
+function managerOf(paths: Paths): string {
+  if (isManaged(paths)) return "systemd units";
+  const { running } = supervisorState(paths);
+  if (running === null) throw new Error("nothing runs the daemons; `sesame daemon start`");
+  return `supervisor, pid ${running}`;
+}
