@@ -10,6 +10,14 @@ import type { Node, Schema, TextForm } from "./schema.ts";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+/** Bytes up to which a loop is cheaper than a call of the encoder. */
+const SHORT = 48;
+const WORDS = 64;
+const words: ({ readonly bytes: Uint8Array; readonly text: string } | undefined)[] = Array.from(
+  { length: WORDS },
+  () => undefined,
+);
+
 const FORMS: Readonly<Record<TextForm, (text: string) => boolean>> = {
   any: () => true,
   "profile-name": isProfileName,
@@ -127,7 +135,10 @@ export class Writer {
     if (length < 32) this.byte(0xa0 | length);
     else if (length <= 0xff) this.tagged(0xd9, length, 1);
     else this.tagged(0xda, length, 2);
-    encoder.encodeInto(text, this.out.subarray(this.at));
+    if (length === text.length && length < SHORT) {
+      // Every byte is one character: cheaper by itself than the encoder's call.
+      for (let i = 0; i < length; i++) this.out[this.at + i] = text.charCodeAt(i);
+    } else encoder.encodeInto(text, this.out.subarray(this.at));
     this.at += length;
   }
 }
@@ -199,22 +210,46 @@ export class Reader {
   }
 
   text(): string {
-    const tag = this.byte();
-    const bytes =
-      (tag & 0xe0) === 0xa0
-        ? this.take(tag & 0x1f)
-        : tag === 0xd9
-          ? this.take(this.atLeast(this.number(1), 32))
-          : tag === 0xda
-            ? this.take(this.atLeast(this.number(2), 0x100))
-            : null;
-    if (bytes === null) throw invalid("not a text");
-    try {
-      return decoder.decode(bytes);
-    } catch {
-      throw invalid("not UTF-8");
-    }
+    return decodeText(this.#textBytes());
   }
+
+  /**
+   * As text, for the few words that headers repeat all the time: names of topics and identities.
+   * The latest of them are remembered, so nothing that is secret may be read so.
+   */
+  word(): string {
+    const bytes = this.#textBytes();
+    const { length } = bytes;
+    if (length === 0 || length >= SHORT) return decodeText(bytes);
+    const slot = (length * 31 + (bytes[length >> 1] ?? 0) * 7 + (bytes[length - 1] ?? 0)) % WORDS;
+    const known = words[slot];
+    if (known !== undefined && isSame(known.bytes, bytes)) return known.text;
+    const text = decodeText(bytes);
+    words[slot] = { bytes: bytes.slice(), text };
+    return text;
+  }
+
+  #textBytes(): Uint8Array {
+    const tag = this.byte();
+    if ((tag & 0xe0) === 0xa0) return this.take(tag & 0x1f);
+    if (tag === 0xd9) return this.take(this.atLeast(this.number(1), 32));
+    if (tag === 0xda) return this.take(this.atLeast(this.number(2), 0x100));
+    throw invalid("not a text");
+  }
+}
+
+function decodeText(bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    throw invalid("not UTF-8");
+  }
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 /** Bytes of a text in UTF-8; a lone surrogate counts as the replacement character. */

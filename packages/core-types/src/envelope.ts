@@ -136,7 +136,7 @@ function readText(reader: Reader, maxBytes: number): string | null {
     reader.byte();
     return null;
   }
-  const text = reader.text();
+  const text = reader.word();
   // In bytes: the header is written again into a buffer of MAX_HEADER_BYTES.
   if (utf8Length(text) > maxBytes) throw malformed("text too long");
   return text;
