@@ -1,6 +1,7 @@
 import { scenario, type Scenario } from "./scenario.ts";
 import { auditAppend, auditVerify } from "./scenarios/audit.ts";
 import { env, secretGet } from "./scenarios/command.ts";
+import { confinement } from "./scenarios/confinement.ts";
 import { connections } from "./scenarios/connections.ts";
 import { handshake } from "./scenarios/handshake.ts";
 import { roundTrip } from "./scenarios/round-trip.ts";
@@ -72,6 +73,16 @@ export const SCENARIOS: readonly Scenario[] = [
       "get, 32 at once": perSecond,
     },
     vault,
+  ),
+  scenario(
+    "confinement",
+    {
+      "start-up": milliseconds,
+      "256 B through a socket": microseconds,
+      "memory of daemon-profile": { unit: "MB", better: "lower" },
+      "memory of daemon-secrets": { unit: "MB", better: "lower" },
+    },
+    confinement,
   ),
   // Last: it restarts the daemons, which locks the vaults.
   scenario(
