@@ -60,21 +60,16 @@ export const nodeSuite: Suite = {
     return plain(state.digest());
   },
   hkdfBlake2s(chainingKey, inputKeyMaterial, outputs) {
-    // Noise §4.3 is RFC 5869 with the chaining key as salt and no info.
-    const ikm = openssl.createSecretKey(inputKeyMaterial);
-    const okm = openssl.hkdfSync("blake2s256", ikm, chainingKey, "", outputs * KEY_BYTES);
-    const keys = Array.from(
-      { length: outputs },
-      (_, i) => new Uint8Array(okm.slice(i * KEY_BYTES, (i + 1) * KEY_BYTES)),
-    );
-    wipe(new Uint8Array(okm));
+    const extracted = hmac("blake2s256", chainingKey, [inputKeyMaterial]);
+    const keys: Uint8Array[] = [];
+    for (let i = 1; i <= outputs; i += 1) {
+      const before = keys.at(-1) ?? new Uint8Array(0);
+      keys.push(hmac("blake2s256", extracted, [before, Uint8Array.of(i)]));
+    }
+    wipe(extracted);
     return keys;
   },
-  hmacSha256(key, ...parts) {
-    const state = openssl.createHmac("sha256", openssl.createSecretKey(key));
-    for (const part of parts) state.update(part);
-    return plain(state.digest());
-  },
+  hmacSha256: (key, ...parts) => hmac("sha256", key, parts),
   argon2id(password, salt, params, length) {
     expectArgon2Params(params);
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
@@ -93,6 +88,20 @@ export const nodeSuite: Suite = {
     return promise;
   },
 };
+
+/**
+ * Of the bytes of the key, not of a KeyObject: that would keep a copy of them in ordinary memory
+ * until the collector comes.
+ */
+function hmac(
+  digest: "sha256" | "blake2s256",
+  key: Uint8Array,
+  parts: readonly Uint8Array[],
+): Uint8Array {
+  const state = openssl.createHmac(digest, key);
+  for (const part of parts) state.update(part);
+  return plain(state.digest());
+}
 
 /** The same memory without Buffer's methods, so that providers return one type. */
 function plain(buffer: Buffer): Uint8Array {

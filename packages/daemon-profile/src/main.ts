@@ -1,5 +1,4 @@
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
-import { dirname, join } from "node:path";
 import { randomUUID } from "node:crypto";
 import { openAuditLog, type AuditActor, type AuditEvent, type AuditLog } from "@sesame/core-audit";
 import {
@@ -8,7 +7,6 @@ import {
   requireInstallation,
   runDaemon,
   type DaemonContext,
-  type Paths,
   type RunningDaemon,
 } from "@sesame/core-ipc/daemon";
 import { BusServer, Dispatcher, Registry, type Incident, type Peer } from "@sesame/core-ipc/server";
@@ -25,19 +23,11 @@ import { RefusalLimit } from "./audit/refusals.ts";
 import { handlersOf } from "./handlers.ts";
 import { loadProfiles, saveProfiles } from "./io/profile-store.ts";
 import { listed, type Profiles } from "./profile/profiles.ts";
+import { ownKey, SPEC } from "./spec.ts";
 
 const COUNT_EVERY_MS = 60_000;
 
-await runDaemon({
-  name: BUS_HOST,
-  lock: (paths) => paths.busLock,
-  directories: (paths) => [paths.audit, dirname(paths.profiles)],
-  files: (paths) => [dirname(paths.installation), ownKey(paths)],
-  // Control groups of those who connect.
-  reads: ["/proc"],
-  syscalls: "bus",
-  start,
-});
+await runDaemon({ ...SPEC, start });
 
 async function start({ paths, suite, clock, log }: DaemonContext): Promise<RunningDaemon> {
   const installation = requireInstallation(suite, paths);
@@ -195,10 +185,6 @@ async function anchor(bus: BusServer, audit: AuditLog, log: DaemonContext["log"]
   } catch (cause) {
     log("info", "not anchored", { reason: String(cause) });
   }
-}
-
-function ownKey({ keys }: Paths): string {
-  return join(keys, `${BUS_HOST}.key`);
 }
 
 function selfActor(identity: string | null): AuditActor {

@@ -1,4 +1,3 @@
-import { dirname, join } from "node:path";
 import { randomUUID } from "node:crypto";
 import { isSignedCheckpoint } from "@sesame/core-audit";
 import {
@@ -8,7 +7,6 @@ import {
   runDaemon,
   SealedOwner,
   type DaemonContext,
-  type Paths,
   type RunningDaemon,
 } from "@sesame/core-ipc/daemon";
 import { Dispatcher, Registry } from "@sesame/core-ipc/server";
@@ -17,15 +15,9 @@ import { handlersOf } from "./handlers.ts";
 import { BusLink } from "./io/bus-link.ts";
 import { Vaults } from "./io/vaults.ts";
 import { Keeper } from "./keeper.ts";
+import { ownKey, SPEC } from "./spec.ts";
 
-await runDaemon({
-  name: VAULT_OWNER,
-  lock: (paths) => paths.secretsLock,
-  directories: (paths) => [paths.vaults],
-  files: (paths) => [dirname(paths.installation), ownKey(paths)],
-  syscalls: "vault",
-  start,
-});
+await runDaemon({ ...SPEC, start });
 
 async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise<RunningDaemon> {
   const installation = requireInstallation(suite, paths);
@@ -97,8 +89,4 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
       await link.stop();
     },
   };
-}
-
-function ownKey({ keys }: Paths): string {
-  return join(keys, `${VAULT_OWNER}.key`);
 }
