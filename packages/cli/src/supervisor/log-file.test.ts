@@ -4,8 +4,9 @@ import { symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { jsonLog } from "@sesame/core-ipc/daemon";
 import { Fault } from "@sesame/core-types";
-import { logSize, logTo, openLog, openRotatedLog, readSince } from "./log-file.ts";
+import { logSize, openLog, openRotatedLog, readSince } from "./log-file.ts";
 
 function statePaths(t: TestContext): { state: string; log: string } {
   const folder = mkdtempSync(join(tmpdir(), "sesame-log-"));
@@ -24,7 +25,7 @@ test("the log is private, also where it was not, and is only appended to", (t) =
   writeFileSync(paths.log, "before\n", { mode: 0o644 });
   const fd = openLog(paths);
   t.after(() => closeSync(fd));
-  logTo(fd, "supervisor")("info", "started", { pid: 7 });
+  jsonLog("supervisor", fd)("info", "started", { pid: 7 });
   assert.equal(statSync(paths.log).mode & 0o777, 0o600);
   const [first, second = ""] = readFileSync(paths.log, "utf8").split("\n");
   assert.equal(first, "before");

@@ -6,10 +6,8 @@ import {
   openSync,
   readSync,
   renameSync,
-  writeSync,
 } from "node:fs";
 import { fileFault, privateDirectory, type Paths } from "@sesame/core-ipc/daemon";
-import type { Log } from "@sesame/core-types";
 
 /** A log that is larger, in bytes, makes way for a new one; one old log is kept as `.1`. */
 const ROTATE_BYTES = 1024 * 1024;
@@ -58,22 +56,4 @@ export function readSince(fd: number, size: number, maxBytes: number): string {
   const buffer = Buffer.alloc(Math.max(0, end - start));
   const length = buffer.length === 0 ? 0 : readSync(fd, buffer, 0, buffer.length, start);
   return buffer.toString("utf8", 0, length);
-}
-
-/** Lines of JSON as the daemons write them, to a descriptor. */
-export function logTo(fd: number, daemon: string): Log {
-  return (level, event, fields = {}) => {
-    const line = JSON.stringify({
-      time: new Date().toISOString(),
-      level,
-      daemon,
-      event,
-      ...fields,
-    });
-    try {
-      writeSync(fd, `${line}\n`);
-    } catch {
-      // A log that is full or closed must not stop the daemons.
-    }
-  };
 }

@@ -1,12 +1,12 @@
 import type { ChildProcess } from "node:child_process";
-import type { Paths } from "@sesame/core-ipc/daemon";
+import { jsonLog, type Paths } from "@sesame/core-ipc/daemon";
 import { EXIT_CODES, Fault, type Clock, type ExitClass, type Log } from "@sesame/core-types";
 import { startDaemon, type DaemonCommand } from "./daemon-process.ts";
 import { daemonEnvironment, READY_FD } from "./environment.ts";
 import { closeInherited } from "./inherited.ts";
 import { lastWords } from "./last-words.ts";
 import { takeLock, type SupervisorLock } from "./lock-file.ts";
-import { logSize, logTo, openRotatedLog, readSince } from "./log-file.ts";
+import { logSize, openRotatedLog, readSince } from "./log-file.ts";
 import {
   advance,
   allReady,
@@ -89,7 +89,7 @@ class Supervisor {
     this.#environment = daemonEnvironment(environment);
     this.#nowMs = clock?.monotonicMs ?? (() => performance.now());
     this.#resources = resources;
-    this.#log = logTo(resources.output, "supervisor");
+    this.#log = jsonLog("supervisor", resources.output);
     this.#state = initialState([...this.#daemons.keys()]);
   }
 

@@ -3,8 +3,8 @@ import type { Log } from "@sesame/core-types";
 
 const STDERR = 2;
 
-/** A line of JSON on stderr per event. Fields hold names and numbers, never secrets. */
-export function jsonLog(daemon: string): Log {
+/** A line of JSON per event. Fields hold names and numbers, never secrets. */
+export function jsonLog(daemon: string, descriptor: number = STDERR): Log {
   return (level, event, fields = {}) => {
     const line = JSON.stringify({
       time: new Date().toISOString(),
@@ -14,7 +14,7 @@ export function jsonLog(daemon: string): Log {
       ...fields,
     });
     try {
-      writeSync(STDERR, `${line}\n`);
+      writeSync(descriptor, `${line}\n`);
     } catch {
       // A log that is full or closed must not stop the daemon.
     }

@@ -15,9 +15,9 @@ import {
 } from "@sesame/native";
 import { pathsFrom, type Paths } from "../install/paths.ts";
 import { enterSandbox } from "./confine.ts";
-import { closedDirectory, fileFault, privateDirectory } from "./files.ts";
+import { closedDirectory, errorCode, fileFault, privateDirectory } from "./files.ts";
 import { jsonLog } from "./log.ts";
-import { secureSuite } from "./secure-suite.ts";
+import { MEMORY_EXHAUSTED, MORE_MEMORY, secureSuite } from "./secure-suite.ts";
 
 export type DaemonContext = {
   readonly paths: Paths;
@@ -183,6 +183,10 @@ function report(log: Log, cause: unknown): number {
   if (cause instanceof Fault) {
     log("error", cause.message, { hint: cause.hint });
     return EXIT_CODES[cause.exit].code;
+  }
+  if (errorCode(cause) === MEMORY_EXHAUSTED) {
+    log("error", "no locked memory is left", { hint: MORE_MEMORY });
+    return EXIT_CODES.config.code;
   }
   log("error", "fault", { error: cause instanceof Error ? (cause.stack ?? "") : String(cause) });
   return EXIT_CODES.fault.code;

@@ -6,6 +6,9 @@ import { allocSecure, freeSecure, secureMemory } from "@sesame/native";
 /** `code` of the error where no memory can be locked any more. */
 export const MEMORY_EXHAUSTED = "ERR_SESAME_LOCKED_MEMORY";
 
+/** What helps against it. */
+export const MORE_MEMORY = "raise the limit: LimitMEMLOCK= of the unit, or `ulimit -l 8192`";
+
 /**
  * The daemons' suite: keys and secrets lie in memory that debuggers, core dumps and swap do not
  * see.
@@ -14,12 +17,7 @@ export const MEMORY_EXHAUSTED = "ERR_SESAME_LOCKED_MEMORY";
  */
 export function secureSuite(log: Log): Suite {
   const { kind } = secureMemory();
-  if (kind === "none")
-    throw new Fault(
-      "config",
-      "no memory can be locked for keys",
-      "raise the limit: LimitMEMLOCK= of the unit, or `ulimit -l 8192`",
-    );
+  if (kind === "none") throw new Fault("config", "no memory can be locked for keys", MORE_MEMORY);
   if (kind === "mlock")
     log("error", "keys are in locked, but readable memory", {
       meaning: "root, and whoever may trace this process, can read keys out of it",

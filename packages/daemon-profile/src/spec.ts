@@ -1,0 +1,18 @@
+import { dirname, join } from "node:path";
+import type { DaemonSpec, Paths } from "@sesame/core-ipc/daemon";
+import { BUS_HOST } from "@sesame/core-types";
+
+/** All that the bus host may reach. */
+export const SPEC: Omit<DaemonSpec, "start"> = {
+  name: BUS_HOST,
+  lock: (paths) => paths.busLock,
+  directories: (paths) => [paths.audit, dirname(paths.profiles)],
+  files: (paths) => [dirname(paths.installation), ownKey(paths)],
+  // Control groups of those who connect.
+  reads: ["/proc"],
+  syscalls: "bus",
+};
+
+export function ownKey({ keys }: Paths): string {
+  return join(keys, `${BUS_HOST}.key`);
+}
