@@ -5,7 +5,13 @@ import { sources } from "../helpers/sources.ts";
 // Every requirement of the documents is named by the title of a test, and no test names one that
 // is not there.
 
-const DOCUMENTS = ["docs/PROTOCOL.md", "docs/VAULT.md", "docs/AUDIT.md", "docs/AUTHORITY.md"];
+const DOCUMENTS = [
+  "docs/PROTOCOL.md",
+  "docs/VAULT.md",
+  "docs/AUDIT.md",
+  "docs/AUTHORITY.md",
+  "docs/ENROLMENT.md",
+];
 const DEFINITION = /^\s*(?:[-*] +)?(?:\*\*)?\[([A-Z]+-\d+)\]/gm;
 const TITLE = /\btest\(\s*["'`]((?:\[[A-Z]+-\d+\]\s*)+)/g;
 const ID = /[A-Z]+-\d+/g;

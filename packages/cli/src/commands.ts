@@ -151,6 +151,46 @@ export const COMMANDS: readonly Command[] = [
     run: async (context) => (await import("./commands/audit.ts")).auditCheckpoint(context),
   },
   {
+    usage: "agent enroll",
+    summary: "make keys and ask the operator to let their holder in; safe to run again",
+    flags: [
+      ["--name <name>", "name of the new identity"],
+      ["--kind <kind>", "service, ai or extension"],
+      ["--clearance <level>", "highest level of messages that it wants", "internal"],
+    ],
+    run: async (context, _, flags) =>
+      (await import("./commands/agent.ts")).agentEnroll(context, flags),
+  },
+  {
+    usage: "agent status",
+    summary: "whether this identity (`--as`) waits or is registered",
+    run: async (context) => (await import("./commands/agent.ts")).agentStatus(context),
+  },
+  {
+    usage: "agent list",
+    summary: "who is registered and who waits, with fingerprints to compare",
+    run: async (context) => (await import("./commands/agent.ts")).agentList(context),
+  },
+  {
+    usage: "agent approve <name>",
+    summary: "let somebody in who waits; asks for the password of the root key",
+    flags: [["--fingerprint <fingerprint>", "only if it is this one"]],
+    run: async (context, [name = ""], flags) =>
+      (await import("./commands/agent.ts")).agentApprove(context, name, flags),
+  },
+  {
+    usage: "agent reject <name>",
+    summary: "send somebody away who waits",
+    run: async (context, [name = ""]) =>
+      (await import("./commands/agent.ts")).agentReject(context, name),
+  },
+  {
+    usage: "agent revoke <name>",
+    summary: "end an identity and its connections; asks for the password of the root key",
+    run: async (context, [name = ""]) =>
+      (await import("./commands/agent.ts")).agentRevoke(context, name),
+  },
+  {
     usage: "daemon start",
     summary: "start the daemons in the background",
     run: async (context) => (await import("./commands/daemon.ts")).daemonStart(context),

@@ -1,9 +1,10 @@
 import { statSync } from "node:fs";
+import { join } from "node:path";
 import { isatty } from "node:tty";
 import { nodeSuite } from "@sesame/core-crypto/node";
 import { openBus, type BusClient } from "@sesame/core-ipc/client";
 import { pathsFrom, type Paths } from "@sesame/core-ipc/daemon";
-import { Denial, Fault, limits, OPERATOR } from "@sesame/core-types";
+import { Denial, Fault, isIdentityName, limits, OPERATOR } from "@sesame/core-types";
 import { requestedProfiles } from "./profiles.ts";
 import { isManaged } from "./systemd/managed.ts";
 
@@ -11,21 +12,30 @@ import { isManaged } from "./systemd/managed.ts";
 export type Context = {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly json: boolean;
+  /** Name of the identity to be: `--as`, else SESAME_IDENTITY, else the operator. */
+  readonly identity: string;
 };
+
+/** The key file of an identity; made by `sesame init` or `sesame agent enroll`. */
+export function keyFileOf({ keys }: Paths, name: string): string {
+  return join(keys, `${name}.key`);
+}
 
 export function pathsOf({ env }: Context): Paths {
   return pathsFrom(env);
 }
 
 /**
- * Connects as the operator; without the operator's keys as an unregistered client.
+ * Connects as the context's identity; without the operator's keys as an unregistered client.
  *
  * @param start - whether to start the daemons where they do not run
- * @throws {Fault} config without an installation, unavailable without daemons
+ * @throws {Fault} config without an installation or the key file, unavailable without daemons
  */
 export async function connect(context: Context, start = true): Promise<BusClient> {
   const paths = pathsOf(context);
-  const open = (): Promise<BusClient> => openBus({ suite: nodeSuite, as: OPERATOR, paths });
+  const { identity } = context;
+  if (identity !== OPERATOR) requireKeyFile(paths, identity);
+  const open = (): Promise<BusClient> => openBus({ suite: nodeSuite, as: identity, paths });
   try {
     const bus = await open();
     if (!start || !(await mayBeStarting(paths, bus))) return bus;
@@ -36,6 +46,17 @@ export async function connect(context: Context, start = true): Promise<BusClient
   const { startDaemons } = await import("./io/daemons.ts");
   await startDaemons(paths);
   return open();
+}
+
+/** Whoever asks to be somebody is not connected as nobody. */
+function requireKeyFile(paths: Paths, name: string): void {
+  if (!isIdentityName(name)) throw new Denial("name-invalid", "name of an identity");
+  if (statSync(keyFileOf(paths, name), { throwIfNoEntry: false }) !== undefined) return;
+  throw new Fault(
+    "config",
+    `there is no key file of ${name}`,
+    `\`sesame agent enroll --name ${name}\` makes one and asks the operator to let it in`,
+  );
 }
 
 /**

@@ -1,4 +1,5 @@
 import { isatty } from "node:tty";
+import { OPERATOR } from "@sesame/core-types";
 import { COMMANDS } from "./commands.ts";
 import { print } from "./io/print.ts";
 import { quickParse } from "./quick.ts";
@@ -12,7 +13,9 @@ async function main(): Promise<number> {
   const request = quickParse(COMMANDS, argv) ?? (await (await import("./parse.ts")).parse(argv));
   if (request === null) return 0;
   const { command, words, flags, json } = request;
-  const outcome = await command.run({ env: process.env, json }, words, flags);
+  const { env } = process;
+  const identity = String(flags["as"] ?? (env["SESAME_IDENTITY"] || OPERATOR));
+  const outcome = await command.run({ env, json, identity }, words, flags);
   if (outcome.data !== undefined) print(1, renderOutcome(outcome, json));
   return Number(process.exitCode ?? 0);
 }

@@ -56,6 +56,7 @@ export function build(choose: (request: Request) => void): Parser {
     .description("the local trust layer: secrets for commands, on the record")
     .version(RELEASE)
     .option("--json", "machine-readable output")
+    .option("--as <name>", "be this identity (else SESAME_IDENTITY, else the operator)")
     .enablePositionalOptions()
     .showSuggestionAfterError()
     .exitOverride()

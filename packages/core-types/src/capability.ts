@@ -29,7 +29,7 @@ export const DEFAULT_CAPABILITIES: Readonly<Record<IdentityKind, readonly Capabi
   human: ["admin"],
   daemon: ["status-read", "profile-list", "profile-activate", "audit-read"],
   service: ["status-read", "profile-list"],
-  ai: ["status-read", "secret-list", "secret-use"],
+  ai: ["status-read", "profile-list", "secret-list", "secret-use"],
   extension: ["status-read"],
 };
 

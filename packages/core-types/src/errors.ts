@@ -130,6 +130,36 @@ export const DENIALS = {
     text: "there is no secret {detail}",
     hint: "`sesame secret list` shows the names",
   },
+  "name-taken": {
+    exit: "exists",
+    text: "the name {detail} is taken",
+    hint: "enrol under another name; the operator can `sesame agent revoke` a lost one",
+  },
+  "key-taken": {
+    exit: "exists",
+    text: "this key is enrolled already, in other words, as {detail}",
+    hint: "a key file is one identity: use another name, or have that one rejected",
+  },
+  "proof-invalid": {
+    exit: "denied",
+    text: "the signature does not prove these keys on this connection",
+    hint: "`sesame agent enroll` makes a new one",
+  },
+  "waiting-room-full": {
+    exit: "try-later",
+    text: "too many enrolments are waiting",
+    hint: "the operator empties the list: `sesame agent list`, then approve or reject",
+  },
+  "not-waiting": {
+    exit: "not-found",
+    text: "nobody waits under the name {detail}",
+    hint: "`sesame agent list` shows who does; enrolments end after 24 hours",
+  },
+  "record-refused": {
+    exit: "integrity",
+    text: "the installation record was not taken over: {detail}",
+    hint: "the old one stays in force; restore the record from a backup and try again",
+  },
   "audit-unavailable": {
     exit: "io",
     text: "the audit log cannot be written, so nothing is released",

@@ -4,6 +4,9 @@ import type { Level } from "./level.ts";
 /** What an identity stands for; decides its default capabilities. */
 export const IDENTITY_KINDS = ["human", "daemon", "service", "ai", "extension"] as const;
 
+/** Kinds that come in by enrolment; the others are made at set-up. */
+export const ENROLLED_KINDS = ["service", "ai", "extension"] as const;
+
 export type IdentityKind = (typeof IDENTITY_KINDS)[number];
 
 /** The public half of an identity as enrolled and signed by the installation's root key. */
@@ -26,3 +29,11 @@ export type Identity = {
 export const BUS_HOST = "daemon-profile";
 export const VAULT_OWNER = "daemon-secrets";
 export const OPERATOR = "operator";
+
+const FOUNDERS = [OPERATOR, BUS_HOST, VAULT_OWNER];
+
+/** True for names of the suite's own: nobody enrols under one of them or one like them. */
+export function isReservedName(name: string): boolean {
+  const lower = name.toLowerCase();
+  return FOUNDERS.includes(lower) || lower.startsWith("daemon-");
+}

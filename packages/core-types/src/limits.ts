@@ -69,3 +69,7 @@ export const MAX_LIST_ITEMS = 65_536;
 export const MAX_FETCH_BYTES = 15 * 1024 * 1024;
 /** Profiles of one installation. */
 export const MAX_PROFILES = 256;
+/** Enrolments that wait for the operator. */
+export const MAX_PENDING = 20;
+/** Milliseconds that an enrolment waits. */
+export const ENROLMENT_TTL_MS = 24 * 60 * 60 * 1000;

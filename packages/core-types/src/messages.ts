@@ -1,11 +1,13 @@
 import type { Capability } from "./capability.ts";
-import { BUS_HOST, VAULT_OWNER } from "./identity.ts";
-import type { Level } from "./level.ts";
+import { BUS_HOST, ENROLLED_KINDS, VAULT_OWNER } from "./identity.ts";
+import { LEVELS, type Level } from "./level.ts";
 import {
   DEFAULT_DEADLINE_MS,
   MAX_FETCH_BYTES,
+  MAX_IDENTITY_NAME,
   MAX_LIST_ITEMS,
   MAX_PASSWORD_BYTES,
+  MAX_PENDING,
   MAX_PROFILES,
   MAX_PROFILE_NAME,
   MAX_SECRET_BYTES,
@@ -80,6 +82,20 @@ export const postureSchema = struct({
   memlockLimit: uint,
 });
 export type Posture = Infer<typeof postureSchema>;
+
+const identityName = text(MAX_IDENTITY_NAME, "identity-name");
+const publicKey = bytes(32, 32);
+const wanted = {
+  name: identityName,
+  kind: oneOf(ENROLLED_KINDS),
+  clearance: oneOf(LEVELS),
+  sealingKey: publicKey,
+  signingKey: publicKey,
+};
+
+/** What somebody asks to become, with all its keys. docs/ENROLMENT.md, Request. */
+export const enrolmentSchema = struct({ ...wanted, noiseKey: publicKey });
+export type Enrolment = Infer<typeof enrolmentSchema>;
 
 type RequestRow<P, R, O extends string> = {
   readonly form: "request";
@@ -189,6 +205,66 @@ export const MESSAGES = {
     idempotent: true,
     params: nothing,
     result: postureSchema,
+  }),
+
+  "bus.reload": request({
+    tag: 0x0112,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "admin",
+    sealed: false,
+    audit: "always",
+    idempotent: true,
+    params: nothing,
+    result: nothing,
+  }),
+
+  // Enrolment: daemon-profile. docs/ENROLMENT.md.
+  "agent.enroll": request({
+    tag: 0x0120,
+    level: "open",
+    owner: BUS_HOST,
+    needs: null,
+    sealed: false,
+    audit: "refused",
+    idempotent: true,
+    params: struct({ ...wanted, signature: bytes(64, 64) }),
+    result: struct({ state: oneOf(["pending", "registered"]) }),
+  }),
+  "agent.status": request({
+    tag: 0x0121,
+    level: "open",
+    owner: BUS_HOST,
+    needs: null,
+    sealed: false,
+    audit: "never",
+    idempotent: true,
+    params: nothing,
+    result: struct({ state: oneOf(["unknown", "pending", "registered"]) }),
+  }),
+  "agent.list": request({
+    tag: 0x0122,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "admin",
+    sealed: false,
+    audit: "refused",
+    idempotent: true,
+    params: nothing,
+    result: struct({
+      pending: list(struct({ enrolment: enrolmentSchema, untilMs: uint }), MAX_PENDING),
+    }),
+  }),
+  "agent.reject": request({
+    tag: 0x0123,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "admin",
+    sealed: false,
+    audit: "always",
+    idempotent: false,
+    params: struct({ name: identityName }),
+    result: nothing,
   }),
 
   // Profiles and audit: daemon-profile.
@@ -371,6 +447,17 @@ export const MESSAGES = {
     idempotent: true,
     params: nothing,
     result: postureSchema,
+  }),
+  "vault.reload": request({
+    tag: 0x0309,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: "admin",
+    sealed: true,
+    audit: "always",
+    idempotent: true,
+    params: nothing,
+    result: nothing,
   }),
   "secret.set": request({
     tag: 0x0310,

@@ -1,7 +1,16 @@
-import { measurePosture } from "@sesame/core-ipc/daemon";
+import { enrolmentProof, measurePosture } from "@sesame/core-ipc/daemon";
 import { Denial, type AuditRecord, type BUS_HOST, type Checkpoint } from "@sesame/core-types";
 import type { Handlers } from "@sesame/core-ipc/server";
+import { dismiss, enter, ofKey, waiting, type WaitingRoom } from "./enrolment/waiting-room.ts";
 import { create, listed, setActive, setDefault, type Profiles } from "./profile/profiles.ts";
+
+/** A verified record that is not in force yet. */
+export type Reread = {
+  /** What differs, for the audit log. */
+  readonly changes: readonly string[];
+  /** Puts it in force. */
+  readonly adopt: () => void;
+};
 
 /** What the handlers ask of the daemon around them. */
 export type Host = {
@@ -10,6 +19,17 @@ export type Host = {
   readonly uptimeMs: () => number;
   readonly secretsConnected: () => boolean;
   readonly auditWritable: () => boolean;
+  /** The static key that a bus session proved; null once it has ended. */
+  readonly keyOf: (session: Uint8Array) => Uint8Array | null;
+  /** True if this is the signature of the key over the bytes. */
+  readonly verify: (key: Uint8Array, signed: Uint8Array, signature: Uint8Array) => boolean;
+  readonly wallMs: () => number;
+  readonly isTaken: (name: string) => boolean;
+  readonly waitingRoom: () => WaitingRoom;
+  /** Makes a new state durable. */
+  readonly setWaitingRoom: (room: WaitingRoom) => void;
+  /** Reads the signed record again. */
+  readonly reread: () => Reread;
   readonly profiles: () => Profiles;
   /** Makes a new state durable, then tells everybody. */
   readonly setProfiles: (state: Profiles) => void;
@@ -20,6 +40,15 @@ export type Host = {
 
 /** Requests that daemon-profile answers. */
 export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
+  let last: Promise<unknown> = Promise.resolve();
+
+  /** One at a time: of many that ask at once, only those who get in are put on record. */
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = last.then(work, work);
+    last = mine;
+    return mine;
+  }
+
   return {
     "status.get": (_, { identity }) => ({
       release: host.release,
@@ -31,6 +60,52 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
     }),
 
     "bus.posture": () => measurePosture(),
+
+    "bus.reload": async (_, call) => {
+      const { changes, adopt } = host.reread();
+      await call.record(changes.length === 0 ? [null] : changes);
+      adopt();
+      return {};
+    },
+
+    "agent.enroll": async ({ signature, ...wanted }, call) => {
+      call.about(null, wanted.name);
+      if (call.identity !== null) {
+        if (call.identity.name === wanted.name) return { state: "registered" };
+        throw new Denial("key-taken", call.identity.name);
+      }
+      const noiseKey = host.keyOf(call.session);
+      if (noiseKey === null) throw new Denial("proof-invalid");
+      const enrolment = { ...wanted, noiseKey };
+      const signed = enrolmentProof(call.session, enrolment);
+      if (!host.verify(wanted.signingKey, signed, signature)) throw new Denial("proof-invalid");
+      return inTurn(async () => {
+        const admit = (): WaitingRoom =>
+          enter(host.waitingRoom(), enrolment, host.wallMs(), host.isTaken);
+        if (admit() === host.waitingRoom()) return { state: "pending" };
+        await call.record();
+        // The operator may have changed the list while the record was written.
+        host.setWaitingRoom(admit());
+        return { state: "pending" };
+      });
+    },
+
+    "agent.status": (_, { identity, session }) => {
+      if (identity !== null) return { state: "registered" };
+      const key = host.keyOf(session);
+      const present = waiting(host.waitingRoom(), host.wallMs());
+      return { state: key !== null && ofKey(present, key) !== null ? "pending" : "unknown" };
+    },
+
+    "agent.list": () => ({ pending: [...waiting(host.waitingRoom(), host.wallMs())] }),
+
+    "agent.reject": async ({ name }, call) => {
+      call.about(null, name);
+      dismiss(host.waitingRoom(), name);
+      await call.record();
+      host.setWaitingRoom(dismiss(host.waitingRoom(), name));
+      return {};
+    },
 
     "profile.list": () => ({ profiles: listed(host.profiles()) }),
 

@@ -4,12 +4,21 @@ import { openAuditLog, type AuditActor, type AuditEvent, type AuditLog } from "@
 import {
   identityOf,
   loadKeyFile,
+  reloadInstallation,
   requireInstallation,
   runDaemon,
   type DaemonContext,
+  type Installation,
   type RunningDaemon,
 } from "@sesame/core-ipc/daemon";
-import { BusServer, Dispatcher, Registry, type Incident, type Peer } from "@sesame/core-ipc/server";
+import {
+  BusServer,
+  Dispatcher,
+  Registry,
+  REVOKED,
+  type Incident,
+  type Peer,
+} from "@sesame/core-ipc/server";
 import {
   BUS_HOST,
   Fault,
@@ -20,7 +29,9 @@ import {
   type Sender,
 } from "@sesame/core-types";
 import { RefusalLimit } from "./audit/refusals.ts";
+import { changesOf, isTaken } from "./enrolment/members.ts";
 import { handlersOf } from "./handlers.ts";
+import { loadPending, savePending } from "./io/pending-store.ts";
 import { loadProfiles, saveProfiles } from "./io/profile-store.ts";
 import { listed, type Profiles } from "./profile/profiles.ts";
 import { ownKey, SPEC } from "./spec.ts";
@@ -30,7 +41,7 @@ const COUNT_EVERY_MS = 60_000;
 await runDaemon({ ...SPEC, start });
 
 async function start({ paths, suite, clock, log }: DaemonContext): Promise<RunningDaemon> {
-  const installation = requireInstallation(suite, paths);
+  let installation = requireInstallation(suite, paths);
   const keys = loadKeyFile(suite, ownKey(paths));
   const own = identityOf(installation, BUS_HOST);
   if (keys === null || toHex(keys.noise.publicKey) !== toHex(own.noiseKey))
@@ -51,6 +62,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
   if (audit.fault !== null) log("error", audit.fault.message, { hint: audit.fault.hint });
 
   let profiles = loadProfiles(paths.profiles);
+  let room = loadPending(paths.pending);
   const startedAt = clock.monotonicMs();
   const refusals = new RefusalLimit();
   const idOf = (name: string | null): string | null =>
@@ -94,6 +106,19 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
       uptimeMs: () => Math.round(clock.monotonicMs() - startedAt),
       secretsConnected: () => bus.serves(VAULT_OWNER),
       auditWritable: () => audit.writable,
+      keyOf: (session) => bus.peerOf(session)?.key ?? null,
+      verify: (key, signed, signature) => suite.ed25519Verify(key, signed, signature),
+      wallMs: clock.wallMs,
+      isTaken: (name) => isTaken(installation, name),
+      waitingRoom: () => room,
+      setWaitingRoom: (state) => {
+        savePending(paths.pending, state);
+        room = state;
+      },
+      reread: () => {
+        const found = reloadInstallation(suite, paths.installation, installation, BUS_HOST);
+        return { changes: changesOf(installation, found), adopt: () => adopt(found) };
+      },
       profiles: () => profiles,
       setProfiles: (state: Profiles) => {
         saveProfiles(paths.profiles, state);
@@ -126,8 +151,21 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     incident: (incident) => recordIncident(incident),
   });
 
+  /** Who waited and is registered now waits no longer. */
+  function adopt(found: Installation): void {
+    registry.replace(found.identities);
+    installation = found;
+    bus.reregister();
+    const left = room.filter(({ enrolment }) => !isTaken(found, enrolment.name));
+    if (left.length === room.length) return;
+    savePending(paths.pending, left);
+    room = left;
+  }
+
   function recordIncident({ action, object, outcome, peer, name, session }: Incident): void {
-    if (!refusals.admits({ name, uid: peer.uid }, clock.monotonicMs())) return;
+    // What the operator did is no refusal: noise before it must not keep it off the record.
+    const party = { name, uid: peer.uid };
+    if (outcome !== REVOKED && !refusals.admits(party, clock.monotonicMs())) return;
     const sender =
       session === null ? null : { name, session, kind: null, clearance: "open" as const };
     append({ actor: evidence(peer, sender), action, object, outcome });

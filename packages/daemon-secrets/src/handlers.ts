@@ -14,6 +14,8 @@ export type Host = {
   readonly activate: (profile: string) => Promise<void>;
   readonly changed: (profile: string, state: "created" | "unlocked" | "locked") => void;
   readonly checkpoint: () => Promise<Checkpoint>;
+  /** Reads and verifies the signed record again; what it returns puts it in force. */
+  readonly reread: () => () => void;
   /** True if the checkpoint carries the bus host's signature. */
   readonly isGenuine: (checkpoint: Checkpoint) => boolean;
 };
@@ -52,6 +54,13 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
   }
 
   return {
+    "vault.reload": async (_, call) => {
+      const putInForce = host.reread();
+      await call.record();
+      putInForce();
+      return {};
+    },
+
     "vault.create": ({ profile, password }, call) =>
       inTurn(profile, async () => {
         call.about(profile);

@@ -3,6 +3,7 @@ import { isSignedCheckpoint } from "@sesame/core-audit";
 import {
   identityOf,
   loadKeyFile,
+  reloadInstallation,
   requireInstallation,
   runDaemon,
   SealedOwner,
@@ -20,7 +21,7 @@ import { ownKey, SPEC } from "./spec.ts";
 await runDaemon({ ...SPEC, start });
 
 async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise<RunningDaemon> {
-  const installation = requireInstallation(suite, paths);
+  let installation = requireInstallation(suite, paths);
   const keys = loadKeyFile(suite, ownKey(paths));
   const own = identityOf(installation, VAULT_OWNER);
   if (keys === null || toHex(keys.noise.publicKey) !== toHex(own.noiseKey))
@@ -36,8 +37,10 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
   const sealed = new SealedOwner(suite, keys.noise, clock);
   const logOwner = { installationId, publicKey: busHost.signingKey };
 
+  const registry = new Registry(installation.identities);
+
   const dispatcher = new Dispatcher<typeof VAULT_OWNER>({
-    registry: new Registry(installation.identities),
+    registry,
     sealed,
     log,
     incident: randomUUID,
@@ -53,6 +56,13 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
       },
       changed: (profile, state) => link.bus.emit("vault.changed", { profile, state }),
       checkpoint: async () => (await link.bus.call("audit.checkpoint", {})).checkpoint,
+      reread: () => {
+        const found = reloadInstallation(suite, paths.installation, installation, VAULT_OWNER);
+        return () => {
+          registry.replace(found.identities);
+          installation = found;
+        };
+      },
       isGenuine: (checkpoint) => isSignedCheckpoint(suite, logOwner, checkpoint),
     }),
   });

@@ -8,7 +8,7 @@ import { Puppet } from "../../helpers/puppet.ts";
 
 const REFUSALS_PER_MINUTE = 60;
 
-test("[ROUTE-1] an unregistered client may ask for the status and for nothing else", async () => {
+test("[ROUTE-1] an unregistered client may ask for the status and to be let in, and for nothing else", async () => {
   // SECURITY: any program of this user could list, read and change without having been enrolled.
   await using home = await Home.ready();
   await using stranger = await Puppet.connect(home, null);
@@ -19,9 +19,15 @@ test("[ROUTE-1] an unregistered client may ask for the status and for nothing el
   assert.equal(header.type, "reply");
   assert.equal(decode(MESSAGES["status.get"].result, payload).you, null);
 
-  const requests = (Object.keys(MESSAGES) as (keyof typeof MESSAGES)[]).filter(
-    (kind): kind is RequestName => MESSAGES[kind].form === "request" && kind !== "status.get",
+  const all = (Object.keys(MESSAGES) as (keyof typeof MESSAGES)[]).filter(
+    (kind): kind is RequestName => MESSAGES[kind].form === "request",
   );
+  const open = ["status.get", "agent.enroll", "agent.status"];
+  assert.deepEqual(
+    all.filter((kind) => MESSAGES[kind].level === "open"),
+    open,
+  );
+  const requests = all.filter((kind) => !open.includes(kind));
   assert.ok(requests.length > 20);
   for (const kind of requests)
     for (const level of ["open", "secrets-only"] as const) {

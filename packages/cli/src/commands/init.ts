@@ -1,14 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { dirname, join } from "node:path";
-import { unwrapWithPassword, wrapWithPassword, type Suite } from "@sesame/core-crypto";
+import type { Suite } from "@sesame/core-crypto";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
   createKeyFile,
   loadInstallation,
   loadKeyFile,
   privateDirectory,
-  readBounded,
-  replaceFile,
   saveInstallation,
   type IdentityKeys,
   type Paths,
@@ -24,11 +22,11 @@ import {
 } from "@sesame/core-types";
 import { pathsOf, withBus, type Context } from "../context.ts";
 import { promptNewPassword } from "../io/prompt.ts";
+import { createRootKey, openRootKey } from "../io/root-key.ts";
 import type { Outcome } from "../render.ts";
 import { createProfile } from "./profile.ts";
 
 const DEFAULT_PROFILE = "default";
-const ROOT_AD = new TextEncoder().encode("sesame root key v1");
 
 type Member = Pick<Identity, "name" | "kind" | "clearance">;
 
@@ -103,21 +101,14 @@ async function createInstallation(paths: Paths, password: Uint8Array): Promise<v
 
 /** A root key of an init that was cut short is used again, if the password opens it. */
 async function rootSeedOf(paths: Paths, password: Uint8Array): Promise<Uint8Array> {
-  const path = join(paths.keys, "root.box");
-  const box = readBounded(path, 4096);
-  if (box !== null) {
-    const seed = await unwrapWithPassword(suite, password, box, ROOT_AD);
-    if (seed !== null) return seed;
-    throw new Fault(
-      "denied",
-      "there is a root key from an earlier setup, and this is not its password",
-      `use that password, or move ${paths.keys} away to start anew`,
-    );
-  }
-  const seed = suite.allocSecret(32);
-  seed.set(suite.randomBytes(32));
-  replaceFile(path, await wrapWithPassword(suite, password, seed, ROOT_AD));
-  return seed;
+  const seed = await openRootKey(paths, password);
+  if (seed === null) return createRootKey(paths, password);
+  if (seed !== "wrong-password") return seed;
+  throw new Fault(
+    "denied",
+    "there is a root key from an earlier setup, and this is not its password",
+    `use that password, or move ${paths.keys} away to start anew`,
+  );
 }
 
 function identityOfMember(paths: Paths, { name, kind, clearance }: Member): Identity {

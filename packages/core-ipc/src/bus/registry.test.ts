@@ -21,3 +21,15 @@ test("[HANDSHAKE-4] a key or a name that occurs twice is refused", () => {
   assert.throws(() => new Registry([one, identity("two", { noiseKey: key(1) })]), RangeError);
   assert.throws(() => new Registry([one, identity("one", { noiseKey: key(2) })]), RangeError);
 });
+
+test("[ENROL-10] what the registry knows is exchanged as a whole, or stays", () => {
+  // SECURITY: an identity that was removed would keep its rights.
+  const [one, two] = [identity("one", { noiseKey: key(1) }), identity("two", { noiseKey: key(2) })];
+  const registry = new Registry([one]);
+  registry.replace([two]);
+  assert.equal(registry.byKey(key(1)), null);
+  assert.equal(registry.byName("one"), null);
+  assert.equal(registry.byKey(key(2)), two);
+  assert.throws(() => registry.replace([one, one]), RangeError);
+  assert.equal(registry.byName("two"), two);
+});

@@ -2,18 +2,32 @@ import { toHex, type Identity } from "@sesame/core-types";
 
 /** The identities that the bus knows, by the key that a handshake proves. */
 export class Registry {
-  readonly #byKey = new Map<string, Identity>();
-  readonly #byName = new Map<string, Identity>();
+  #byKey: ReadonlyMap<string, Identity> = new Map();
+  #byName: ReadonlyMap<string, Identity> = new Map();
 
-  /** @throws {RangeError} if a key or a name occurs twice: it would name two identities */
+  /** As `replace`. */
   constructor(identities: readonly Identity[]) {
+    this.replace(identities);
+  }
+
+  /**
+   * Knows these identities from now on, and no others.
+   *
+   * @throws {RangeError} if a key or a name occurs twice: it would name two identities; the old
+   *   ones stay
+   */
+  replace(identities: readonly Identity[]): void {
+    const byKey = new Map<string, Identity>();
+    const byName = new Map<string, Identity>();
     for (const identity of identities) {
       const key = toHex(identity.noiseKey);
-      if (this.#byKey.has(key) || this.#byName.has(identity.name))
+      if (byKey.has(key) || byName.has(identity.name))
         throw new RangeError(`identity ${identity.name} is registered twice`);
-      this.#byKey.set(key, identity);
-      this.#byName.set(identity.name, identity);
+      byKey.set(key, identity);
+      byName.set(identity.name, identity);
     }
+    this.#byKey = byKey;
+    this.#byName = byName;
   }
 
   /** Whose key this is, or null for an unregistered one. */

@@ -83,6 +83,18 @@ test("[ROUTE-1] nothing is accepted from a connection below its level", () => {
     }
 });
 
+test("[ENROL-10] a connection that gets a name is routed by its clearance from then on", () => {
+  // SECURITY: one that became somebody would keep what the old clearance let through.
+  const { router } = start();
+  const session = new Uint8Array(16);
+  const list = kind("agent.list");
+  assert.equal(refusal(router.message(1, list, EMPTY), 1), "clearance-too-low");
+  router.identified(1, { name: "new", kind: "ai", clearance: "internal", session });
+  assert.deepEqual(targets(router.message(1, list, EMPTY)), [BUS_CONNECTION]);
+  router.identified(1, { name: null, kind: null, clearance: "open", session });
+  assert.equal(refusal(router.message(1, list, EMPTY), 1), "clearance-too-low");
+});
+
 test("[MESSAGE-2] the level of a kind is the table's, whatever the caller wrote", () => {
   // SECURITY: a call marked `open` would reach owners and slip past the check of its sender.
   const { router } = start();

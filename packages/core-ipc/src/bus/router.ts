@@ -47,7 +47,7 @@ export type Effect =
 type Waiting = { readonly caller: ConnectionId; readonly tag: number; readonly until: number };
 
 type Connection = {
-  readonly sender: Sender;
+  sender: Sender;
   readonly topics: Set<string>;
   /** Calls this connection was asked and has not answered, by call id. */
   readonly asked: Map<string, Waiting>;
@@ -96,6 +96,12 @@ export class Router {
       outstanding: 0,
       missed: 0,
     });
+  }
+
+  /** Whose connection it is from now on: what it sends later goes by the new clearance. */
+  identified(id: ConnectionId, sender: Sender): void {
+    const connection = this.#connections.get(id);
+    if (connection !== undefined) connection.sender = sender;
   }
 
   /** True while some connection answers for the identity. */

@@ -52,7 +52,11 @@ export function loadKeyFile(suite: Suite, path: string): IdentityKeys | null {
       equalBytes(file.subarray(0, MAGIC.length), MAGIC) &&
       equalBytes(file.subarray(LENGTH - 32), checksum(suite, file));
     if (!intact)
-      throw new Fault("integrity", `the key file ${path} is damaged`, "restore it from a backup");
+      throw new Fault(
+        "integrity",
+        `the key file ${path} is damaged`,
+        "restore it from a backup; without one, have the identity revoked and enrol anew",
+      );
     return keysOf(suite, file);
   } finally {
     file.fill(0);

@@ -11,11 +11,13 @@ export type Paths = {
   readonly vaults: string;
   readonly audit: string;
   readonly profiles: string;
+  readonly pending: string;
   readonly runtime: string;
   readonly socket: string;
   readonly busLock: string;
   readonly secretsLock: string;
   readonly supervisorLock: string;
+  readonly recordLock: string;
   readonly state: string;
   readonly log: string;
 };
@@ -54,11 +56,13 @@ export function pathsFrom(env: Readonly<Record<string, string | undefined>>): Pa
     vaults: join(config, "vaults"),
     audit: join(config, "audit"),
     profiles: join(config, "profiles", "profiles.json"),
+    pending: join(config, "profiles", "pending.json"),
     runtime,
     socket,
     busLock: join(runtime, "bus.lock"),
     secretsLock: join(runtime, "secrets.lock"),
     supervisorLock: join(runtime, "supervisor.lock"),
+    recordLock: join(runtime, "record.lock"),
     state,
     log: join(state, "daemons.log"),
   };

@@ -154,6 +154,13 @@ export class BusClient {
     return welcome;
   }
 
+  /** The bus session: what proofs to the bus are bound to; 16 bytes. */
+  get session(): Uint8Array {
+    const { session } = this.#session;
+    if (session === null) throw new RangeError("not connected");
+    return session;
+  }
+
   /** Resolves when the connection has ended: with null after close(), else with the reason. */
   get closed(): Promise<Error | null> {
     return this.#closed.promise;

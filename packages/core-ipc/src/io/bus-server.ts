@@ -15,6 +15,7 @@ import {
   type ClientHeader,
   type Clock,
   type EventName,
+  type Identity,
   type Log,
   type Params,
   type RequestName,
@@ -55,6 +56,17 @@ export type BusServerOptions = {
   readonly incident: (incident: Incident) => void;
   /** Answers requests whose owner is the bus host. */
   readonly answer: (header: RoutedHeader, payload: Uint8Array) => Promise<Answer>;
+};
+
+/** Outcome of a connection whose identity has ended. */
+export const REVOKED = "closed:revoked";
+
+/** The other end of a bus session. */
+export type Holder = {
+  readonly peer: Peer;
+  readonly sender: Sender;
+  /** X25519, 32 bytes. */
+  readonly key: Uint8Array;
 };
 
 const TICK_MS = 250;
@@ -101,10 +113,34 @@ export class BusServer {
     return this.#router.serves(name);
   }
 
-  /** Who holds a bus session, for the audit log; null once it has ended. */
-  peerOf(session: Uint8Array): { readonly peer: Peer; readonly sender: Sender } | null {
-    const connection = this.#bySession.get(toHex(session));
-    return connection?.sender ? { peer: connection.peer, sender: connection.sender } : null;
+  /** Who holds a bus session, and the static key it proved; null once it has ended. */
+  peerOf(session: Uint8Array): Holder | null {
+    const { peer, sender, key } = this.#bySession.get(toHex(session)) ?? {};
+    return peer && sender && key ? { peer, sender, key } : null;
+  }
+
+  /**
+   * Makes the live connections fit a registry that has changed: a key that was nobody's and is
+   * somebody's now gets name and clearance; a connection whose identity is gone or another ends.
+   */
+  reregister(): void {
+    for (const connection of this.#connections.values()) {
+      const { sender, key } = connection;
+      if (sender === null || key === null) continue;
+      const { session } = sender;
+      const now = senderOf(this.#options.registry.byKey(key), session);
+      if (sameIdentity(sender, now)) continue;
+      if (sender.name === null) {
+        connection.sender = now;
+        this.#open--;
+        this.#senders.set(connection.id, encodeSender(now));
+        this.#router.identified(connection.id, now);
+      } else {
+        this.#report(connection.peer, "bus.connection", null, REVOKED, sender);
+        connection.destroy();
+        this.#forget(connection);
+      }
+    }
   }
 
   /** Asks the owner of an unsealed kind in the bus host's own name. */
@@ -219,22 +255,19 @@ export class BusServer {
       this.#connections.size > limits.MAX_CONNECTIONS ||
       (identity === null && this.#open >= limits.MAX_OPEN_CONNECTIONS);
     if (crowd) throw new Violation("LIMIT-1", "too many connections");
-    const welcome: Welcome = {
-      name: identity?.name ?? null,
-      kind: identity?.kind ?? null,
-      clearance: identity?.clearance ?? "open",
-      maxEnvelopeBytes:
-        identity === null ? limits.MAX_OPEN_ENVELOPE_BYTES : limits.MAX_ENVELOPE_BYTES,
-    };
-    const { name, kind, clearance } = welcome;
     const session = connection.session.sessionId;
-    connection.sender = { name, kind, clearance, session };
+    const sender = senderOf(identity, session);
+    const { name, kind, clearance } = sender;
+    const maxEnvelopeBytes =
+      identity === null ? limits.MAX_OPEN_ENVELOPE_BYTES : limits.MAX_ENVELOPE_BYTES;
+    connection.sender = sender;
+    connection.key = key.slice();
     this.#halfOpen.delete(connection);
     if (identity === null) this.#open++;
     this.#bySession.set(toHex(session), connection);
-    this.#senders.set(connection.id, encodeSender(connection.sender));
-    this.#router.connected(connection.id, connection.sender);
-    return welcome;
+    this.#senders.set(connection.id, encodeSender(sender));
+    this.#router.connected(connection.id, sender);
+    return { name, kind, clearance, maxEnvelopeBytes };
   }
 
   #receive(connection: Connection, chunk: Buffer): void {
@@ -350,4 +383,14 @@ export class BusServer {
     const { name, session } = sender ?? { name: null, session: null };
     this.#options.incident({ action, object, outcome, peer, name, session });
   }
+}
+
+function senderOf(identity: Identity | null, session: Uint8Array): Sender {
+  if (identity === null) return { name: null, kind: null, clearance: "open", session };
+  const { name, kind, clearance } = identity;
+  return { name, kind, clearance, session };
+}
+
+function sameIdentity(one: Sender, other: Sender): boolean {
+  return one.name === other.name && one.kind === other.kind && one.clearance === other.clearance;
 }

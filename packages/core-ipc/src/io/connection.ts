@@ -30,6 +30,8 @@ export class Connection {
   readonly #socket: Socket;
   /** Set once the handshake has ended. */
   sender: Sender | null = null;
+  /** The static key that the handshake proved, 32 bytes. */
+  key: Uint8Array | null = null;
   #flushed = 0;
   #progressAt: number;
 

@@ -1,0 +1,69 @@
+import { closeSync, constants, openSync } from "node:fs";
+import { equalBytes } from "@sesame/core-crypto";
+import { nodeSuite as suite } from "@sesame/core-crypto/node";
+import type { BusClient } from "@sesame/core-ipc/client";
+import { requireInstallation, saveInstallation, type Paths } from "@sesame/core-ipc/daemon";
+import { Denial, Fault, type Identity } from "@sesame/core-types";
+import { tryLock } from "@sesame/native";
+import { openRootKey } from "./root-key.ts";
+import { promptHidden } from "./prompt.ts";
+
+/**
+ * Changes who belongs to the installation: one change at a time, signed by the root key, which
+ * the password opens.
+ *
+ * @param question - asks for that password
+ * @throws {Denial} factor-rejected; nothing was changed
+ */
+export async function changeRecord(
+  paths: Paths,
+  question: string,
+  change: (identities: readonly Identity[]) => readonly Identity[],
+): Promise<void> {
+  const lock = takeLock(paths.recordLock);
+  let seed: Uint8Array | null = null;
+  try {
+    seed = await rootKeyOf(paths, await promptHidden(question));
+    const installation = requireInstallation(suite, paths);
+    if (!equalBytes(suite.ed25519PublicKey(seed), installation.rootKey))
+      throw new Fault(
+        "integrity",
+        "the root key is not the one of this installation",
+        `restore ${paths.keys} and the record from the same backup`,
+      );
+    const identities = change(installation.identities);
+    saveInstallation(suite, paths.installation, { ...installation, identities }, seed);
+  } finally {
+    seed?.fill(0);
+    closeSync(lock);
+  }
+}
+
+/** Has both daemons read the record; the owner of the secrets first, since rights end there. */
+export async function reloadRecord(bus: BusClient): Promise<void> {
+  await bus.call("vault.reload", {});
+  await bus.call("bus.reload", {});
+}
+
+async function rootKeyOf(paths: Paths, password: Uint8Array): Promise<Uint8Array> {
+  try {
+    const seed = await openRootKey(paths, password);
+    if (seed === "wrong-password") throw new Denial("factor-rejected");
+    if (seed !== null) return seed;
+  } finally {
+    password.fill(0);
+  }
+  throw new Fault("config", "there is no root key", `restore ${paths.keys} from a backup`);
+}
+
+/** Two changes at once would lose one: a revocation, perhaps. */
+function takeLock(path: string): number {
+  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  if (tryLock(fd)) return fd;
+  closeSync(fd);
+  throw new Fault(
+    "try-later",
+    "the list of identities is being changed already",
+    "finish or stop the other `sesame agent` command",
+  );
+}

@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { Fault } from "@sesame/core-types";
+import { loadPending, savePending } from "./pending-store.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "sesame-pending-"));
+const path = join(directory, "pending.json");
+after(() => rmSync(directory, { recursive: true }));
+
+const key = (byte: number): Uint8Array => new Uint8Array(32).fill(byte);
+const enrolment = {
+  name: "ci",
+  kind: "ai",
+  clearance: "internal",
+  sealingKey: key(1),
+  signingKey: key(2),
+  noiseKey: key(3),
+} as const;
+
+test("[ENROL-5] who waits is there after a restart", () => {
+  assert.deepEqual(loadPending(path), []);
+  const room = [{ enrolment, untilMs: 1_700_000_000_000 }];
+  savePending(path, room);
+  const [found] = loadPending(path);
+  assert.equal(found?.untilMs, room[0]?.untilMs);
+  assert.deepEqual({ ...found?.enrolment, noiseKey: key(3) }, enrolment);
+  assert.equal(Buffer.compare(found?.enrolment.noiseKey ?? key(0), key(3)), 0);
+});
+
+test("a damaged list is told, not replaced by an empty one", () => {
+  savePending(path, [{ enrolment, untilMs: 1 }]);
+  const good = readFileSync(path, "utf8");
+  for (const bad of [
+    "",
+    "null",
+    "[]",
+    "{}",
+    good.slice(0, -20),
+    good.replace('"version": 1', '"version": 2'),
+  ]) {
+    writeFileSync(path, bad);
+    assert.throws(() => loadPending(path), Fault, bad);
+  }
+});

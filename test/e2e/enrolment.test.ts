@@ -1,0 +1,382 @@
+import assert from "node:assert/strict";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { nodeSuite as suite } from "@sesame/core-crypto/node";
+import {
+  enrolmentProof,
+  loadInstallation,
+  loadKeyFile,
+  saveInstallation,
+  type Installation,
+} from "@sesame/core-ipc/daemon";
+import {
+  decode,
+  Denial,
+  encode,
+  limits,
+  MESSAGES,
+  type DenialCode,
+  type Enrolment,
+  type RequestName,
+} from "@sesame/core-types";
+import { readDenial } from "../../packages/core-ipc/src/bus/dispatcher.ts";
+import { openRootKey } from "../../packages/cli/src/io/root-key.ts";
+import { auditEntries, recorded } from "../helpers/audit-log.ts";
+import { Home, PASSWORD } from "../helpers/home.ts";
+import { RawClient } from "../helpers/raw-client.ts";
+
+const ENROLL = MESSAGES["agent.enroll"];
+const OPEN = { level: "open" } as const;
+const EXISTS = 73;
+const DENIED = 77;
+
+type Listed = { agents: { name: string; state: string; fingerprint: string }[] };
+
+let home: Home;
+
+before(async () => {
+  home = await Home.ready();
+  home.must(["secret", "set", "api/key"], "a value");
+});
+
+after(async () => home[Symbol.asyncDispose]());
+
+const enroll = (name: string, kind = "ai", ...more: string[]): { fingerprint: string } =>
+  home.json(["agent", "enroll", "--name", name, "--kind", kind, ...more]) as never;
+const approve = (name: string): string => home.must(["agent", "approve", name], `${PASSWORD}\n`);
+const revoke = (name: string): string => home.must(["agent", "revoke", name], `${PASSWORD}\n`);
+const listed = (): Listed["agents"] => (home.json(["agent", "list"]) as Listed).agents;
+const stateOf = (name: string): string | undefined =>
+  listed().find((agent) => agent.name === name)?.state;
+const denial =
+  (code: DenialCode) =>
+  (cause: unknown): boolean =>
+    cause instanceof Denial && cause.code === code;
+
+/** What a hostile applicant would be. */
+function applicant(client: RawClient, name: string): { wanted: Enrolment; seed: Uint8Array } {
+  const seed = suite.randomBytes(32);
+  const wanted: Enrolment = {
+    name,
+    kind: "ai",
+    clearance: "secrets-only",
+    sealingKey: suite.randomBytes(32),
+    signingKey: suite.ed25519PublicKey(seed),
+    noiseKey: client.keys.publicKey,
+  };
+  return { wanted, seed };
+}
+
+async function ask(client: RawClient, wanted: Enrolment, signature: Uint8Array): Promise<string> {
+  const body = encode(ENROLL.params, { ...wanted, signature });
+  const { header, payload } = await client.ask({ tag: ENROLL.tag, ...OPEN }, body);
+  return header.type === "denial" ? readDenial(payload).code : decode(ENROLL.result, payload).state;
+}
+
+/** Asks as it is meant to be. */
+function askTruly(client: RawClient, name: string): Promise<string> {
+  const { wanted, seed } = applicant(client, name);
+  return ask(client, wanted, suite.ed25519Sign(seed, enrolmentProof(client.session, wanted)));
+}
+
+/** Signs another record, as the root key's owner. */
+async function rewrite(change: (installation: Installation) => Installation): Promise<void> {
+  const seed = await openRootKey(home.paths, new TextEncoder().encode(PASSWORD));
+  const installation = loadInstallation(suite, home.paths.installation);
+  assert.ok(seed instanceof Uint8Array && installation !== null);
+  saveInstallation(suite, home.paths.installation, change(installation), seed);
+}
+
+test("[ENROL-6] who waits learns its own state and nothing else", async () => {
+  // SECURITY: any program could ask to be let in, and read before anybody has agreed.
+  enroll("curious");
+  const client = await RawClient.connect(home.paths, "curious");
+  const stranger = await RawClient.connect(home.paths, null);
+  const { tag, result } = MESSAGES["agent.status"];
+  for (const [who, state] of [
+    [client, "pending"],
+    [stranger, "unknown"],
+  ] as const) {
+    const { payload } = await who.ask({ tag, ...OPEN });
+    assert.deepEqual(decode(result, payload), { state });
+  }
+  assert.equal(client.welcome.clearance, "open");
+  const requests = (Object.keys(MESSAGES) as (keyof typeof MESSAGES)[]).filter(
+    (kind): kind is RequestName =>
+      MESSAGES[kind].form === "request" && MESSAGES[kind].level !== "open",
+  );
+  assert.ok(requests.length > 20);
+  for (const kind of requests) {
+    const answer = await client.ask({ tag: MESSAGES[kind].tag, level: "open", target: "operator" });
+    assert.equal(readDenial(answer.payload).code, "clearance-too-low", kind);
+  }
+  client.close();
+  stranger.close();
+  home.must(["agent", "reject", "curious"]);
+});
+
+test("[ENROL-1] a signature of another connection, of other words or of nobody is refused", async () => {
+  // SECURITY: an overheard request would put somebody else's signing key to the thief's Noise key.
+  const victim = await RawClient.connect(home.paths, null);
+  const thief = await RawClient.connect(home.paths, null);
+  const { wanted, seed } = applicant(victim, "moved");
+  const sign = (session: Uint8Array, what: Enrolment): Uint8Array =>
+    suite.ed25519Sign(seed, enrolmentProof(session, what));
+  const own = { ...wanted, noiseKey: thief.keys.publicKey };
+  for (const [what, signature] of [
+    ["moved", sign(victim.session, wanted)],
+    ["its own key, the victim's session", sign(victim.session, own)],
+    ["the victim's key, its own session", sign(thief.session, wanted)],
+    ["other words", sign(thief.session, { ...own, clearance: "open" })],
+    ["made up", new Uint8Array(64)],
+  ] as const)
+    assert.equal(await ask(thief, own, signature), "proof-invalid", what);
+  assert.equal(stateOf("moved"), undefined);
+  assert.equal(await ask(victim, wanted, sign(victim.session, wanted)), "pending");
+  await recorded(
+    home,
+    "the applicant",
+    ({ action, object, outcome }) =>
+      action === "agent.enroll" && object === "moved" && outcome === "ok",
+  );
+  home.must(["agent", "reject", "moved"]);
+  victim.close();
+  thief.close();
+});
+
+test("[ENROL-2] nobody enrols under the name of somebody or of a part of the suite", async () => {
+  // SECURITY: the operator would let in, and the log would show, what looks like somebody else.
+  const names = ["operator", "daemon-profile", "daemon-secrets", "Operator", "daemon-launcher"];
+  for (const name of names) {
+    const client = await RawClient.connect(home.paths, null);
+    assert.equal(await askTruly(client, name), "name-taken", name);
+    client.close();
+    assert.equal(home.run(["agent", "enroll", "--name", name, "--kind", "ai"]).exit, EXISTS);
+  }
+  const [first, second] = [
+    await RawClient.connect(home.paths, null),
+    await RawClient.connect(home.paths, null),
+  ];
+  assert.equal(await askTruly(first, "twin"), "pending");
+  assert.equal(await askTruly(second, "Twin"), "name-taken");
+  home.must(["agent", "reject", "twin"]);
+  first.close();
+  second.close();
+});
+
+test("[ENROL-3] a key asks for one thing; asking again changes nothing", async () => {
+  // SECURITY: what the operator has compared could be exchanged before it is let in.
+  const [first, again] = [enroll("steady"), enroll("steady")];
+  assert.deepEqual(first, again);
+  const other = ["agent", "enroll", "--name", "steady", "--kind", "ai", "--clearance"];
+  assert.equal(home.run([...other, "secrets-only"]).exit, EXISTS);
+  assert.equal(listed().find(({ name }) => name === "steady")?.fingerprint, first.fingerprint);
+  const operator = await RawClient.connect(home.paths, "operator");
+  assert.equal(await askTruly(operator, "second-name"), "key-taken");
+  operator.close();
+  home.must(["agent", "reject", "steady"]);
+  assert.equal(home.run(["agent", "reject", "steady"]).exit, 66);
+  assert.equal(home.run(["agent", "approve", "steady"], `${PASSWORD}\n`).exit, 66);
+});
+
+test("[ENROL-4] [ENROL-5] twenty wait, also after a restart, and the next is refused", async () => {
+  // SECURITY: applicants without end would fill the disk and hide the one that is expected.
+  const clients = await Promise.all(
+    Array.from({ length: limits.MAX_PENDING + 1 }, () => RawClient.connect(home.paths, null)),
+  );
+  for (const [i, client] of clients.entries()) {
+    const expected = i < limits.MAX_PENDING ? "pending" : "waiting-room-full";
+    assert.equal(await askTruly(client, `crowd-${i}`), expected);
+  }
+  for (const client of clients) client.close();
+  home.must(["daemon", "stop"]);
+  home.must(["unlock"], `${PASSWORD}\n`);
+  const waits = listed().filter(({ state }) => state === "pending");
+  assert.equal(waits.length, limits.MAX_PENDING);
+  const bus = await home.connect();
+  for (const { name } of waits) await bus.call("agent.reject", { name });
+  await bus.close();
+  assert.equal(listed().filter(({ state }) => state === "pending").length, 0);
+});
+
+test("[ENROL-5] of many that ask at once, only those who get in are put on record", async () => {
+  // SECURITY: the log would be filled by asking faster than it is written.
+  const client = await RawClient.connect(home.paths, null);
+  const { wanted, seed } = applicant(client, "hasty");
+  const signature = suite.ed25519Sign(seed, enrolmentProof(client.session, wanted));
+  const states = await Promise.all(
+    Array.from({ length: 50 }, () => ask(client, wanted, signature)),
+  );
+  assert.deepEqual([...new Set(states)], ["pending"]);
+  client.close();
+  home.must(["agent", "reject", "hasty"]);
+  const written = (await auditEntries(home)).filter(
+    ({ action, object }) => action === "agent.enroll" && object === "hasty",
+  );
+  assert.equal(written.length, 1);
+});
+
+test("[ENROL-5] refused applications are counted, not written one by one", async () => {
+  // SECURITY: a program without any right could fill the disk, after which no secret is released.
+  const client = await RawClient.connect(home.paths, null);
+  const { wanted } = applicant(client, "noisy");
+  for (let i = 0; i < 200; i++) await ask(client, wanted, new Uint8Array(64));
+  client.close();
+  const refused = (await auditEntries(home)).filter(
+    ({ object, outcome }) => object === "noisy" && outcome === "refused:proof-invalid",
+  );
+  assert.ok(refused.length <= 60, `${refused.length}`);
+});
+
+test("[ENROL-8] with a wrong password, or another fingerprint, nobody is let in", () => {
+  // SECURITY: whoever has the operator's key file, and no password, would make identities.
+  const { fingerprint } = enroll("ci");
+  const record = readFileSync(home.paths.installation);
+  const wrong = home.run(["agent", "approve", "ci"], "wrong\n");
+  assert.equal(wrong.exit, DENIED, wrong.err);
+  const other = ["agent", "approve", "ci", "--fingerprint", "0000-0000-0000-0000-0000"];
+  assert.equal(home.run(other, `${PASSWORD}\n`).exit, DENIED);
+  assert.deepEqual(readFileSync(home.paths.installation), record);
+  assert.equal(stateOf("ci"), "pending");
+  assert.equal(listed().find(({ name }) => name === "ci")?.fingerprint, fingerprint);
+});
+
+test("[ENROL-10] [ENROL-8] approval reaches the live connection; an ai sees names, not values", async () => {
+  // SECURITY: an agent that was let in to use secrets would read them.
+  const live = await home.connect("ci");
+  await assert.rejects(
+    live.call("secret.list", { profile: "default" }),
+    denial("clearance-too-low"),
+  );
+  approve("ci");
+  assert.equal((await live.call("status.get", {})).you, "ci");
+  const { secrets } = await live.call("secret.list", { profile: "default" });
+  assert.deepEqual(
+    secrets.map(({ name }) => name),
+    ["api/key"],
+  );
+  const one = { profile: "default", name: "api/key" };
+  await assert.rejects(live.call("secret.get", one), denial("clearance-too-low"));
+  await assert.rejects(live.call("agent.list", {}), denial("capability-missing"));
+  await live.close();
+
+  enroll("greedy", "ai", "--clearance", "secrets-only");
+  approve("greedy");
+  const greedy = await home.connect("greedy");
+  await assert.rejects(greedy.call("secret.get", one), denial("capability-missing"));
+  await greedy.close();
+
+  const as = { SESAME_IDENTITY: "ci" };
+  const list = home.run(["secret", "list"], "", as);
+  assert.match(list.out, /api\/key/, list.err);
+  assert.match(home.must(["--as", "ci", "secret", "list"]), /api\/key/);
+  assert.equal(home.run(["secret", "get", "api/key"], "", as).exit, DENIED);
+  assert.equal(home.run(["agent", "approve", "x"], `${PASSWORD}\n`, as).exit, DENIED);
+  assert.equal(home.run(["--as", "nobody", "status"]).exit, 78);
+  assert.match(home.must(["--as", "ci", "agent", "status"]), /registered/);
+  assert.match(home.must(["agent", "approve", "ci"]), /already/);
+  assert.deepEqual(
+    listed().map(({ name, state }) => `${name} ${state}`),
+    ["daemon-profile", "daemon-secrets", "operator", "ci", "greedy"].map((n) => `${n} registered`),
+  );
+});
+
+test("[ENROL-9] a record that was changed, or is another's, is not taken over", async () => {
+  // SECURITY: whoever can write the file, and has no root key, would give itself every right.
+  const { installation: path } = home.paths;
+  const good = readFileSync(path);
+  const found = loadInstallation(suite, path);
+  assert.ok(found !== null);
+  const seed = suite.randomBytes(32);
+  const forgeries: readonly [string, () => void][] = [
+    ["edited", () => writeFileSync(path, good.toString().replace('"internal"', '"secrets-only"'))],
+    [
+      "another root key",
+      () =>
+        saveInstallation(suite, path, { ...found, rootKey: suite.ed25519PublicKey(seed) }, seed),
+    ],
+    ["gone", () => rmSync(path)],
+  ];
+  const bus = await home.connect();
+  const live = await home.connect("ci");
+  for (const [what, forge] of forgeries) {
+    forge();
+    await assert.rejects(bus.call("bus.reload", {}), denial("record-refused"), what);
+    await assert.rejects(bus.call("vault.reload", {}), denial("record-refused"), what);
+    writeFileSync(path, good);
+    await live.call("secret.list", { profile: "default" });
+  }
+  await rewrite((installation) => ({ ...installation, id: "0".repeat(8) + found.id.slice(8) }));
+  await assert.rejects(bus.call("bus.reload", {}), denial("record-refused"));
+  writeFileSync(path, good);
+  for (const owner of ["daemon-profile", "daemon-secrets"]) {
+    await rewrite((given) => ({
+      ...given,
+      identities: given.identities.filter(({ name }) => name !== owner),
+    }));
+    const reload = owner === "daemon-profile" ? "bus.reload" : "vault.reload";
+    await assert.rejects(bus.call(reload, {}), denial("record-refused"));
+    writeFileSync(path, good);
+  }
+  await bus.close();
+  await live.close();
+});
+
+test("[ENROL-10] revocation ends open sealed sessions at the owner, and connections at once", async () => {
+  // SECURITY: who is found out would go on with what it has open already.
+  const live = await home.connect("ci");
+  await live.call("secret.list", { profile: "default" });
+  const operator = await home.connect();
+  await rewrite((given) => ({
+    ...given,
+    identities: given.identities.filter(({ name }) => name !== "ci"),
+  }));
+  // The bus still takes it for ci: only the owner of the secrets knows better.
+  await operator.call("vault.reload", {});
+  await assert.rejects(
+    live.call("secret.list", { profile: "default" }),
+    denial("clearance-too-low"),
+  );
+  assert.equal((await live.call("status.get", {})).you, "ci");
+  await operator.call("bus.reload", {});
+  assert.ok((await live.closed) !== null);
+  await operator.close();
+  const closed = await recorded(home, "the end", ({ outcome }) => outcome === "closed:revoked");
+  assert.equal(closed.actor?.name, "ci");
+  await recorded(home, "the change", ({ object }) => object === "removed ci");
+  assert.equal(home.run(["--as", "ci", "secret", "list"]).exit, DENIED);
+});
+
+test("[ENROL-10] a revoked key has no right until it is let in again", async () => {
+  // SECURITY: an agent that was thrown out would come back by asking.
+  const live = await home.connect("greedy");
+  revoke("greedy");
+  assert.ok((await live.closed) !== null);
+  assert.match(revoke("greedy"), /nothing was changed/);
+  enroll("greedy");
+  assert.equal(home.run(["--as", "greedy", "secret", "list"]).exit, DENIED);
+  assert.equal(stateOf("greedy"), "pending");
+  approve("greedy");
+  assert.match(home.must(["--as", "greedy", "secret", "list"]), /api\/key/);
+  for (const name of ["operator", "daemon-secrets"])
+    assert.equal(home.run(["agent", "revoke", name], `${PASSWORD}\n`).exit, 64);
+});
+
+test("[ENROL-11] a lost key file does not bring its identity back; a damaged one says so", () => {
+  // SECURITY: whoever removes a key file would get its rights under keys of its own.
+  const file = join(home.paths.keys, "greedy.key");
+  const again = ["agent", "enroll", "--name", "greedy", "--kind", "ai"];
+  const content = readFileSync(file);
+  writeFileSync(file, content.fill(0, 60, 70));
+  const damaged = home.run(again);
+  assert.equal(damaged.exit, 76);
+  assert.match(damaged.err, /damaged.*\n.*hint: restore it from a backup; without one, /);
+  assert.deepEqual(readFileSync(file), content);
+  rmSync(file);
+  assert.equal(home.run(again).exit, EXISTS);
+  assert.equal(loadKeyFile(suite, file), null);
+  revoke("greedy");
+  enroll("greedy");
+  assert.equal(home.run(["--as", "greedy", "secret", "list"]).exit, DENIED);
+});
