@@ -30,6 +30,9 @@ test("a healthy home passes, measured in the running daemons", { skip: NO_LANDLO
   assert.deepEqual(bad(report), []);
   assert.equal(report.exit, 0);
   assert.equal(report.healthy, true);
+  const alias = home.run(["status", "--doctor", "--json"]);
+  assert.equal(alias.exit, 0);
+  assert.equal((JSON.parse(alias.out) as Report).checks.length, report.checks.length);
   const verdicts = new Map(report.checks.map(({ name, verdict }) => [name, verdict]));
   for (const daemon of ["daemon-profile", "daemon-secrets"])
     for (const control of ["files", "system call filters", "tracing and core dumps"])

@@ -36,7 +36,11 @@ export const COMMANDS: readonly Command[] = [
   {
     usage: "status",
     summary: "daemons, profiles, vaults",
-    run: async (context) => (await import("./commands/status.ts")).status(context),
+    flags: [["--doctor", "the same as `sesame doctor`"]],
+    run: async (context, _, flags) =>
+      flags["doctor"] === true
+        ? (await import("./commands/doctor.ts")).doctor(context)
+        : (await import("./commands/status.ts")).status(context),
   },
   {
     usage: "doctor",
