@@ -43,6 +43,8 @@ export const READ_TURN_BYTES = 65_536;
 
 /** Milliseconds a call may wait if its kind does not say otherwise. */
 export const DEFAULT_DEADLINE_MS = 10_000;
+/** Milliseconds after a call's ttl until its caller no longer waits for the bus to say so. */
+export const DEADLINE_GRACE_MS = 2_000;
 /** Milliseconds a sealed call stays acceptable to its owner, either side of now. */
 export const SEALED_WINDOW_MS = 30_000;
 /** Sealed call ids an owner remembers; beyond it new calls are refused as busy. */

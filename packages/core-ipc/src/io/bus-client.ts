@@ -60,12 +60,15 @@ export type Publication = { readonly sender: Sender; readonly level: Level };
 type Waiting = {
   readonly resolve: (payload: Uint8Array) => void;
   readonly reject: (cause: Error) => void;
+  /** By the monotonic clock: when the bus's own refusal is no longer waited for. */
+  readonly untilMs: number;
 };
 
 type Subscriber = (payload: Uint8Array, publication: Publication) => void;
 
 const SYSTEM_CLOCK: Clock = { wallMs: Date.now, monotonicMs: () => performance.now() };
 const ID_POOL = 4_096;
+const WATCH_EVERY_MS = 500;
 const NOTHING = new Uint8Array(0);
 
 /**
@@ -113,6 +116,7 @@ export class BusClient {
   #idAt = ID_POOL;
   #flushing = false;
   #failure: Error | null = null;
+  #watch: NodeJS.Timeout | null = null;
   #answer: ((header: RoutedHeader, payload: Uint8Array) => Promise<Answer>) | null = null;
 
   constructor(socket: Socket, options: BusClientOptions) {
@@ -328,7 +332,9 @@ export class BusClient {
     const ttlMs = timeoutMs ?? (row?.form === "request" ? row.deadlineMs : 0);
     const key = String.fromCharCode(...id);
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-    this.#waiting.set(key, { resolve, reject });
+    const untilMs = this.#clock.monotonicMs() + ttlMs + limits.DEADLINE_GRACE_MS;
+    this.#waiting.set(key, { resolve, reject, untilMs });
+    this.#watch ??= setInterval(() => this.#expire(), WATCH_EVERY_MS).unref();
     const aborted = (): void => {
       this.#waiting.delete(key);
       reject(signal?.reason instanceof Error ? signal.reason : new Denial("deadline-passed"));
@@ -339,6 +345,16 @@ export class BusClient {
       return await promise;
     } finally {
       signal?.removeEventListener("abort", aborted);
+    }
+  }
+
+  /** The bus ends calls at their deadline; one that hangs, or withholds, does not. */
+  #expire(): void {
+    const now = this.#clock.monotonicMs();
+    for (const [key, { reject, untilMs }] of this.#waiting) {
+      if (untilMs > now) continue;
+      this.#waiting.delete(key);
+      reject(new Denial("deadline-passed"));
     }
   }
 
@@ -460,6 +476,7 @@ export class BusClient {
   #end(cause: Error | null): void {
     if (this.#failure !== null) return;
     this.#failure = cause ?? lost();
+    if (this.#watch !== null) clearInterval(this.#watch);
     this.#opened.reject(this.#failure);
     this.#opened.promise.catch(() => undefined);
     for (const { reject } of this.#waiting.values()) reject(this.#failure);

@@ -278,6 +278,27 @@ test("[ROUTE-6] a call ends at its deadline, at its signal, or with the connecti
   await assert.rejects(app.call("status.get", {}), { name: "Fault", exit: "unavailable" });
 });
 
+test("[ROUTE-13] a bus that never answers is not waited for", async (t) => {
+  // SECURITY: a bus host that withholds answers would hold every program up for good.
+  const { client, socket, clock } = await start(t);
+  const app = await client("app");
+  await app.serveApp(() => new Promise<Uint8Array>(() => undefined));
+  t.mock.timers.enable({ apis: ["setInterval"] });
+  const base = { socket, suite, busKey: busKeys.publicKey, identities };
+  const caller = await connectBus({ ...base, keys: keysOf("other"), clock });
+  t.after(() => caller.close());
+  const answer = caller.request("app", utf8("?"), { timeoutMs: 300 });
+  let ended = false;
+  answer.catch(() => (ended = true));
+  clock.turn(300 + limits.DEADLINE_GRACE_MS - 1);
+  t.mock.timers.tick(500);
+  await caller.call("status.get", {});
+  assert.equal(ended, false);
+  clock.turn(1);
+  t.mock.timers.tick(500);
+  await assert.rejects(answer, { code: "deadline-passed" });
+});
+
 test("[ROUTE-9] what is published reaches subscribers, and not its sender", async (t) => {
   const { client, server } = await start(t);
   const [app, other] = [await client("app"), await client("other")];
