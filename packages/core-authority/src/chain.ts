@@ -1,4 +1,5 @@
 import { equalBytes, type Suite } from "@sesame/core-crypto";
+import { admitted, meetsDigests, type Command, type CommandRules } from "./command.ts";
 import { AuthorityError } from "./errors.ts";
 import { isSignedGrant, type Grant, type PointOfUse, type SignedGrant } from "./grant.ts";
 import type { Now, Standing } from "./ledger.ts";
@@ -37,6 +38,10 @@ export type Authority = {
   readonly expiresAtMs: number;
   /** The user's program has to be each of them. */
   readonly pointsOfUse: readonly PointOfUse[];
+  /** Rules of each link that limits commands. */
+  readonly commands: readonly CommandRules[];
+  /** How many links there are. */
+  readonly links: number;
 };
 
 /** A call that draws on a chain. */
@@ -104,6 +109,8 @@ export function resolveChain(chain: readonly SignedGrant[], trust: Trust, wallMs
     profiles: null,
     expiresAtMs: Number.POSITIVE_INFINITY,
     pointsOfUse: [],
+    commands: [],
+    links: 0,
   };
   for (const link of links) {
     const reason = linkRefusal(link, parent, trust, wallMs);
@@ -167,7 +174,7 @@ function scopeThrough(held: Scope, given: Scope): Scope | Reason {
 }
 
 function through(above: Authority, grant: Grant, scope: Scope): Authority {
-  const { profiles, pointOfUse } = grant;
+  const { profiles, pointOfUse, commands } = grant;
   return {
     delegatee: grant.delegatee,
     scope,
@@ -177,7 +184,33 @@ function through(above: Authority, grant: Grant, scope: Scope): Authority {
         : above.profiles.filter((name) => profiles.includes(name)),
     expiresAtMs: Math.min(above.expiresAtMs, grant.issuedAtMs + grant.ttlMs),
     pointsOfUse: pointOfUse === null ? above.pointsOfUse : [...above.pointsOfUse, pointOfUse],
+    commands: commands === null ? above.commands : [...above.commands, commands],
+    links: above.links + 1,
   };
+}
+
+/**
+ * Whether a chain lets a command be run with what it lets its delegatee use.
+ *
+ * @returns null if not; else what the program's SHA-256 has to be: one of each list
+ */
+export function commandDigests(
+  { commands, links }: Authority,
+  command: Command,
+): readonly (readonly Uint8Array[])[] | null {
+  // Every link has to say that output may go out unredacted: silence hands nothing on.
+  if (command.plain && commands.length < links) return null;
+  return admitted(commands, command);
+}
+
+/** Whether a chain lets a program with this content be run for a command. */
+export function commandAllowed(
+  authority: Authority,
+  command: Command,
+  sha256: Uint8Array,
+): boolean {
+  const demands = commandDigests(authority, command);
+  return demands !== null && meetsDigests(demands, sha256);
 }
 
 function refusalOf(authority: Authority, request: Request): Reason | null {

@@ -17,6 +17,7 @@ import {
   type Infer,
 } from "@sesame/core-types";
 import { SIGNATURE_BYTES, type Suite } from "@sesame/core-crypto";
+import { commandRulesSchema, isCommandRule, type CommandRules } from "./command.ts";
 import { AuthorityError } from "./errors.ts";
 import {
   AI_TTL_MS,
@@ -60,6 +61,7 @@ const bodySchema = struct({
   heartbeatMs: uint,
   maxUses: nullable(uint),
   pointOfUse: nullable(struct({ path: text(MAX_PATH_BYTES), sha256: bytes(32, 32) })),
+  commands: nullable(commandRulesSchema),
   nonce: bytes(NONCE_BYTES, NONCE_BYTES),
 });
 
@@ -96,6 +98,8 @@ export type Grant = {
   /** 1 to MAX_USES; null: no limit. */
   readonly maxUses: number | null;
   readonly pointOfUse: PointOfUse | null;
+  /** Commands for which what may be used without reading may be used; null: no limit. */
+  readonly commands: CommandRules | null;
   /** 16 random bytes. */
   readonly nonce: Uint8Array;
 };
@@ -108,7 +112,9 @@ export type SignedGrant = {
 
 /** What is agreed; everything else of a grant has a default or is drawn at random. */
 export type Terms = Pick<Grant, "installation" | "delegator" | "delegatee" | "parent" | "scope"> &
-  Partial<Pick<Grant, "profiles" | "ttlMs" | "heartbeatMs" | "maxUses" | "pointOfUse">> & {
+  Partial<
+    Pick<Grant, "profiles" | "ttlMs" | "heartbeatMs" | "maxUses" | "pointOfUse" | "commands">
+  > & {
     /** Kind of the delegatee; decides how long the grant lasts by default. */
     readonly kind: IdentityKind;
   };
@@ -131,6 +137,7 @@ export function draftGrant(
     heartbeatMs: DEFAULT_HEARTBEAT_MS,
     maxUses: null,
     pointOfUse: null,
+    commands: null,
     ...terms,
     id: uuidText(stampUuidV7(at.random(ID_BYTES), issuedAtMs)),
     issuedAtMs,
@@ -196,12 +203,13 @@ function signedBytes(grant: Grant): Uint8Array {
 
 function bodyBytes(grant: Grant): Uint8Array {
   check(VERSION, grant);
-  const { scope, profiles } = grant;
+  const { scope, profiles, commands } = grant;
   const body = {
     version: VERSION,
     ...grant,
     scope: scope.map((entry) => ({ ...entry, patterns: [...entry.patterns] })),
     profiles: profiles === null ? null : [...profiles],
+    commands: commands?.map((rule) => ({ ...rule, args: [...rule.args] })) ?? null,
   };
   const encoded = orInvalid(() => encode(bodySchema, body), "a field does not fit");
   if (encoded.length > MAX_GRANT_BYTES - SIGNATURE_BYTES) throw invalid("it is too large");
@@ -209,7 +217,7 @@ function bodyBytes(grant: Grant): Uint8Array {
 }
 
 function check(version: number, grant: Grant): void {
-  const { profiles, pointOfUse, parent } = grant;
+  const { profiles, pointOfUse, commands, parent } = grant;
   if (version !== VERSION) throw invalid("its version is not known");
   const ids = [grant.installation, grant.id, grant.delegator, grant.delegatee, parent];
   if (!ids.every((id) => id === null || UUID.test(id))) throw invalid("an id is no UUID");
@@ -222,6 +230,7 @@ function check(version: number, grant: Grant): void {
   if (grant.maxUses !== null) expect(grant.maxUses, 1, MAX_USES, "maxUses");
   if (pointOfUse !== null && !/^\/[^\0]*$/s.test(pointOfUse.path))
     throw invalid("its point of use is no absolute path");
+  if (commands !== null && !commands.every(isCommandRule)) throw invalid("a command is no rule");
 }
 
 function isNormal(scope: Scope): boolean {

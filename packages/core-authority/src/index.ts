@@ -1,4 +1,6 @@
 export {
+  commandAllowed,
+  commandDigests,
   resolveChain,
   verifyChain,
   type Authority,
@@ -9,6 +11,15 @@ export {
   type Trust,
   type Verdict,
 } from "./chain.ts";
+export {
+  exactArgument,
+  isCommandRule,
+  isPlainPath,
+  meetsDigests,
+  type Command,
+  type CommandRule,
+  type CommandRules,
+} from "./command.ts";
 export { AuthorityError, type AuthorityErrorCode } from "./errors.ts";
 export {
   decodeGrant,

@@ -16,6 +16,12 @@ export const MAX_GRANT_BYTES = 8_192;
 export const MAX_GRANT_PROFILES = 32;
 /** UTF-8 bytes of an executable's path. */
 export const MAX_PATH_BYTES = 1_024;
+/** Commands that one grant may admit. */
+export const MAX_COMMAND_RULES = 16;
+/** Arguments that one rule may give a pattern for. */
+export const MAX_COMMAND_ARGUMENTS = 64;
+/** UTF-8 bytes of the pattern of one argument. */
+export const MAX_PATTERN_BYTES = 512;
 /** Times a grant with a limit may be used. */
 export const MAX_USES = 1_000_000;
 
