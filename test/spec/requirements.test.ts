@@ -11,6 +11,7 @@ const DOCUMENTS = [
   "docs/AUDIT.md",
   "docs/AUTHORITY.md",
   "docs/ENROLMENT.md",
+  "docs/ENVELOPE.md",
 ];
 const DEFINITION = /^\s*(?:[-*] +)?(?:\*\*)?\[([A-Z]+-\d+)\]/gm;
 const TITLE = /\btest\(\s*["'`]((?:\[[A-Z]+-\d+\]\s*)+)/g;

@@ -6,7 +6,13 @@ export type CryptoErrorCode =
   /** An Aead was used after its destroy(). */
   | "key-destroyed"
   /** The system gave no secure memory. */
-  | "no-secure-memory";
+  | "no-secure-memory"
+  /** Bytes that are no DSSE envelope in the form that docs/ENVELOPE.md asks for. */
+  | "envelope-malformed"
+  /** An envelope of another payload type than is expected. */
+  | "envelope-type"
+  /** Too few of the trusted keys signed the envelope. */
+  | "envelope-untrusted";
 
 /** A failure that a caller can tell apart by `code`; the text is for people and holds no secret. */
 export class CryptoError extends Error {

@@ -65,6 +65,15 @@ export { isIdentityName, isProfileName, isSecretName, isTopicName } from "./name
 export type { Clock, Log, Random } from "./ports.ts";
 export { RELEASE } from "./release.ts";
 export {
+  expectMembers,
+  isJsonObject,
+  JsonError,
+  MAX_JSON_DEPTH,
+  readJson,
+  type JsonObject,
+  type JsonValue,
+} from "./strict-json.ts";
+export {
   bool,
   bytes,
   describe,
