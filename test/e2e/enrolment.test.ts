@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
@@ -321,6 +321,53 @@ test("[ENROL-9] a record that was changed, or is another's, is not taken over", 
   }
   await bus.close();
   await live.close();
+});
+
+test("[ENROL-13] an old record that is put back brings nobody back, also after a restart", async () => {
+  // SECURITY: a revoked agent would live again with a file that was signed once.
+  enroll("gone");
+  approve("gone");
+  const old = readFileSync(home.paths.installation);
+  revoke("gone");
+  const latest = readFileSync(home.paths.installation);
+  writeFileSync(home.paths.installation, old);
+  const bus = await home.connect();
+  await assert.rejects(bus.call("bus.reload", {}), denial("record-refused"));
+  await assert.rejects(bus.call("vault.reload", {}), denial("record-refused"));
+  await bus.close();
+  home.must(["daemon", "stop"]);
+  const { exit, err } = home.run(["daemon", "start"]);
+  assert.equal(exit, 76, err);
+  assert.match(err, /older than the one that was in force/);
+  assert.match(err, /sesame record renew/);
+  assert.equal(home.run(["--as", "gone", "secret", "list"]).exit, 76);
+
+  // The operator may want it after all, and has the password.
+  assert.equal(home.run(["record", "renew"], "wrong\n").exit, DENIED);
+  assert.deepEqual(readFileSync(home.paths.installation), old);
+  home.must(["record", "renew"], `${PASSWORD}\n`);
+  assert.match(home.must(["--as", "gone", "agent", "status"]), /registered/);
+  revoke("gone");
+  writeFileSync(home.paths.installation, latest);
+  assert.equal(home.run(["agent", "list"]).exit, 0, "what runs goes by what was in force");
+  home.must(["record", "renew"], `${PASSWORD}\n`);
+  home.must(["unlock"], `${PASSWORD}\n`);
+  assert.equal(home.run(["--as", "gone", "secret", "list"]).exit, DENIED);
+});
+
+test("[ENROL-13] each daemon remembers by itself how far it has come", async () => {
+  // SECURITY: a bus host that is taken over would forget for the owner of the secrets as well.
+  const old = readFileSync(home.paths.installation);
+  home.must(["record", "renew"], `${PASSWORD}\n`);
+  const latest = readFileSync(home.paths.installation);
+  home.must(["daemon", "stop"]);
+  rmSync(join(dirname(home.paths.profiles), "record.mark"));
+  writeFileSync(home.paths.installation, old);
+  const { exit, err } = home.run(["daemon", "start"]);
+  assert.equal(exit, 76, err);
+  assert.match(err, /older/);
+  writeFileSync(home.paths.installation, latest);
+  home.must(["unlock"], `${PASSWORD}\n`);
 });
 
 test("[ENROL-10] revocation ends open sealed sessions at the owner, and connections at once", async () => {

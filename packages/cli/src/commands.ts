@@ -195,6 +195,11 @@ export const COMMANDS: readonly Command[] = [
       (await import("./commands/agent.ts")).agentRevoke(context, name),
   },
   {
+    usage: "record renew",
+    summary: "make a restored installation record the latest; asks for the root key's password",
+    run: async (context) => (await import("./commands/record.ts")).recordRenew(context),
+  },
+  {
     usage: "daemon start",
     summary: "start the daemons in the background",
     run: async (context) => (await import("./commands/daemon.ts")).daemonStart(context),

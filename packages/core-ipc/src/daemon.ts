@@ -12,10 +12,10 @@ export { createKeyFile, loadKeyFile, type IdentityKeys } from "./install/key-fil
 export {
   identityOf,
   loadInstallation,
-  reloadInstallation,
   saveInstallation,
   type Installation,
 } from "./install/installation.ts";
+export { RecordInForce, type RecordOptions } from "./install/record-in-force.ts";
 export { enrolmentProof, fingerprintOf, type Applicant } from "./install/enrolment.ts";
 export { SealedOwner } from "./seal/sealed-owner.ts";
 export { measurePosture } from "./io/posture.ts";

@@ -158,7 +158,7 @@ export const DENIALS = {
   "record-refused": {
     exit: "integrity",
     text: "the installation record was not taken over: {detail}",
-    hint: "the old one stays in force; restore the record from a backup and try again",
+    hint: "restore the latest record, or make this one the latest: `sesame record renew`",
   },
   "audit-unavailable": {
     exit: "io",

@@ -2,10 +2,8 @@ import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { openAuditLog, type AuditActor, type AuditEvent, type AuditLog } from "@sesame/core-audit";
 import {
-  identityOf,
   loadKeyFile,
-  reloadInstallation,
-  requireInstallation,
+  RecordInForce,
   runDaemon,
   type DaemonContext,
   type Installation,
@@ -34,16 +32,21 @@ import { handlersOf } from "./handlers.ts";
 import { loadPending, savePending } from "./io/pending-store.ts";
 import { loadProfiles, saveProfiles } from "./io/profile-store.ts";
 import { listed, type Profiles } from "./profile/profiles.ts";
-import { ownKey, SPEC } from "./spec.ts";
+import { ownKey, ownMark, SPEC } from "./spec.ts";
 
 const COUNT_EVERY_MS = 60_000;
 
 await runDaemon({ ...SPEC, start });
 
 async function start({ paths, suite, clock, log }: DaemonContext): Promise<RunningDaemon> {
-  let installation = requireInstallation(suite, paths);
+  const inForce = new RecordInForce({
+    suite,
+    path: paths.installation,
+    mark: ownMark(paths),
+    own: BUS_HOST,
+  });
+  const { installation, own } = inForce;
   const keys = loadKeyFile(suite, ownKey(paths));
-  const own = identityOf(installation, BUS_HOST);
   if (keys === null || toHex(keys.noise.publicKey) !== toHex(own.noiseKey))
     throw new Fault(
       "integrity",
@@ -109,15 +112,15 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
       keyOf: (session) => bus.peerOf(session)?.key ?? null,
       verify: (key, signed, signature) => suite.ed25519Verify(key, signed, signature),
       wallMs: clock.wallMs,
-      isTaken: (name) => isTaken(installation, name),
+      isTaken: (name) => isTaken(inForce.installation, name),
       waitingRoom: () => room,
       setWaitingRoom: (state) => {
         savePending(paths.pending, state);
         room = state;
       },
       reread: () => {
-        const found = reloadInstallation(suite, paths.installation, installation, BUS_HOST);
-        return { changes: changesOf(installation, found), adopt: () => adopt(found) };
+        const found = inForce.reread();
+        return { changes: changesOf(inForce.installation, found), adopt: () => adopt(found) };
       },
       profiles: () => profiles,
       setProfiles: (state: Profiles) => {
@@ -153,8 +156,8 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
 
   /** Who waited and is registered now waits no longer. */
   function adopt(found: Installation): void {
+    if (!inForce.adopt(found)) return;
     registry.replace(found.identities);
-    installation = found;
     bus.reregister();
     const left = room.filter(({ enrolment }) => !isTaken(found, enrolment.name));
     if (left.length === room.length) return;

@@ -13,6 +13,11 @@ export const SPEC: Omit<DaemonSpec, "start"> = {
   syscalls: "bus",
 };
 
+/** How far it has come with the records of its installation. */
+export function ownMark({ profiles }: Paths): string {
+  return join(dirname(profiles), "record.mark");
+}
+
 export function ownKey({ keys }: Paths): string {
   return join(keys, `${BUS_HOST}.key`);
 }

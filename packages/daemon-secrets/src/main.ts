@@ -3,8 +3,7 @@ import { isSignedCheckpoint } from "@sesame/core-audit";
 import {
   identityOf,
   loadKeyFile,
-  reloadInstallation,
-  requireInstallation,
+  RecordInForce,
   runDaemon,
   SealedOwner,
   type DaemonContext,
@@ -16,14 +15,19 @@ import { handlersOf } from "./handlers.ts";
 import { BusLink } from "./io/bus-link.ts";
 import { Vaults } from "./io/vaults.ts";
 import { Keeper } from "./keeper.ts";
-import { ownKey, SPEC } from "./spec.ts";
+import { ownKey, ownMark, SPEC } from "./spec.ts";
 
 await runDaemon({ ...SPEC, start });
 
 async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise<RunningDaemon> {
-  let installation = requireInstallation(suite, paths);
+  const inForce = new RecordInForce({
+    suite,
+    path: paths.installation,
+    mark: ownMark(paths),
+    own: VAULT_OWNER,
+  });
+  const { installation, own } = inForce;
   const keys = loadKeyFile(suite, ownKey(paths));
-  const own = identityOf(installation, VAULT_OWNER);
   if (keys === null || toHex(keys.noise.publicKey) !== toHex(own.noiseKey))
     throw new Fault(
       "integrity",
@@ -57,10 +61,9 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
       changed: (profile, state) => link.bus.emit("vault.changed", { profile, state }),
       checkpoint: async () => (await link.bus.call("audit.checkpoint", {})).checkpoint,
       reread: () => {
-        const found = reloadInstallation(suite, paths.installation, installation, VAULT_OWNER);
+        const found = inForce.reread();
         return () => {
-          registry.replace(found.identities);
-          installation = found;
+          if (inForce.adopt(found)) registry.replace(found.identities);
         };
       },
       isGenuine: (checkpoint) => isSignedCheckpoint(suite, logOwner, checkpoint),

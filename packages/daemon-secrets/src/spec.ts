@@ -11,6 +11,11 @@ export const SPEC: Omit<DaemonSpec, "start"> = {
   syscalls: "vault",
 };
 
+/** How far it has come with the records of its installation. */
+export function ownMark({ vaults }: Paths): string {
+  return join(vaults, "record.mark");
+}
+
 export function ownKey({ keys }: Paths): string {
   return join(keys, `${VAULT_OWNER}.key`);
 }

@@ -90,6 +90,7 @@ async function createInstallation(paths: Paths, password: Uint8Array): Promise<v
       {
         id: randomUUID(),
         rootKey: suite.ed25519PublicKey(rootSeed),
+        serial: 0,
         identities: MEMBERS.map((member) => identityOfMember(paths, member)),
       },
       rootSeed,

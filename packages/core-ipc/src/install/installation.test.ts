@@ -17,6 +17,7 @@ const ROOT = new Uint8Array(new ArrayBuffer(32)).fill(9);
 const RECORD: Installation = {
   id: "00000000-0000-7000-8000-000000000001",
   rootKey: suite.ed25519PublicKey(ROOT),
+  serial: 4,
   identities: [
     identity("operator", { kind: "human", clearance: "secrets-only", capabilities: ["admin"] }),
     identity("ci", { kind: "ai", capabilities: ["secret-use", "secret-list"] }),
@@ -35,9 +36,9 @@ const plain = (given: unknown): unknown =>
 test("[INSTALL-1] the record comes back as it was signed", (t) => {
   const path = place(t);
   assert.equal(loadInstallation(suite, path), null);
-  saveInstallation(suite, path, RECORD, ROOT);
+  saveInstallation(suite, path, RECORD, ROOT, 9);
   const loaded = loadInstallation(suite, path);
-  assert.deepEqual(plain(loaded), plain(RECORD));
+  assert.deepEqual(plain(loaded), plain({ ...RECORD, serial: 9 }));
   assert.equal(statSync(path).mode & 0o777, 0o600);
   assert.equal(identityOf(loaded ?? RECORD, "ci").kind, "ai");
   assert.throws(() => identityOf(RECORD, "nobody"), { name: "Fault", exit: "config" });

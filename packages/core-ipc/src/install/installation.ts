@@ -1,7 +1,7 @@
-import { equalBytes, type Suite } from "@sesame/core-crypto";
-import { Denial, Fault, fromHex, toHex, type Identity } from "@sesame/core-types";
+import type { Suite } from "@sesame/core-crypto";
+import { Fault, fromHex, toHex, type Identity } from "@sesame/core-types";
 import { readBounded, replaceFile } from "../io/files.ts";
-import { parseRecord, recordText, type Installation } from "./record.ts";
+import { nextSerial, parseRecord, recordText, type Installation } from "./record.ts";
 
 // The installation record: who belongs to this installation, signed by its root key. The first
 // line is the signature, over a type prefix and every byte after that line.
@@ -12,14 +12,19 @@ const MAX_BYTES = 4 * 1024 * 1024;
 
 export type { Installation } from "./record.ts";
 
-/** Signs with the root key and replaces the record. */
+/**
+ * Signs with the root key, under the next serial, and replaces the record.
+ *
+ * @param wallMs - the present, milliseconds
+ */
 export function saveInstallation(
   suite: Suite,
   path: string,
   installation: Installation,
   rootSeed: Uint8Array,
+  wallMs: number = Date.now(),
 ): void {
-  const body = recordText(installation);
+  const body = recordText({ ...installation, serial: nextSerial(installation, wallMs) });
   const signature = suite.ed25519Sign(rootSeed, signed(body));
   replaceFile(path, new TextEncoder().encode(`signature = "${toHex(signature)}"\n${body}`));
 }
@@ -49,39 +54,6 @@ export function loadInstallation(suite: Suite, path: string): Installation | nul
       "restore it from a backup; do not edit it",
     );
   return installation;
-}
-
-/**
- * Reads the record again, for a daemon that runs.
- *
- * @param own - name of the daemon's identity
- * @throws {Denial} record-refused, unless it is another state of the same installation
- */
-export function reloadInstallation(
-  suite: Suite,
-  path: string,
-  inForce: Installation,
-  own: string,
-): Installation {
-  const found = readAgain(suite, path);
-  if (found.id !== inForce.id || !equalBytes(found.rootKey, inForce.rootKey))
-    throw new Denial("record-refused", "it is another installation's");
-  const before = identityOf(inForce, own);
-  const after = found.identities.find(({ name }) => name === own);
-  if (after === undefined || !equalBytes(after.noiseKey, before.noiseKey))
-    throw new Denial("record-refused", `${own} is not in it with its key`);
-  return found;
-}
-
-function readAgain(suite: Suite, path: string): Installation {
-  try {
-    const found = loadInstallation(suite, path);
-    if (found !== null) return found;
-  } catch (cause) {
-    if (!(cause instanceof Fault)) throw cause;
-    throw new Denial("record-refused", "it is damaged or was changed");
-  }
-  throw new Denial("record-refused", "there is none");
 }
 
 /** The identity of a name. */

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { parse } from "smol-toml";
 import { CAPABILITIES, IDENTITY_KINDS, LEVELS } from "@sesame/core-types";
-import { parseRecord, recordText } from "./record.ts";
+import { nextSerial, parseRecord, recordText, type Installation } from "./record.ts";
 
 const key = fc.uint8Array({ minLength: 32, maxLength: 32 });
 const identity = fc.record({
@@ -19,6 +19,7 @@ const identity = fc.record({
 const installation = fc.record({
   id: fc.uuid(),
   rootKey: key,
+  serial: fc.maxSafeNat().filter((n) => n < Number.MAX_SAFE_INTEGER),
   identities: fc.array(identity, { maxLength: 5 }),
 });
 
@@ -61,4 +62,29 @@ test("only the canonical form is read", () => {
       },
     ),
   );
+});
+
+test("[ENROL-12] the next serial is greater, and that of the present unless the clock is behind", () => {
+  // SECURITY: two records of one serial could be exchanged for each other.
+  const at = (serial: number): Installation => ({
+    id: "",
+    rootKey: new Uint8Array(32),
+    serial,
+    identities: [],
+  });
+  assert.equal(nextSerial(at(0), 1_700_000_000_000), 1_700_000_000_000);
+  assert.equal(nextSerial(at(1_700_000_000_000), 1_700_000_000_000), 1_700_000_000_001);
+  assert.equal(nextSerial(at(1_700_000_000_000), 5), 1_700_000_000_001);
+});
+
+test("a serial that is no whole number, or has none behind it, is not read", () => {
+  const text = recordText({
+    id: "00000000-0000-7000-8000-000000000001",
+    rootKey: new Uint8Array(32),
+    serial: 7,
+    identities: [],
+  });
+  assert.equal(parseRecord(text)?.serial, 7);
+  for (const other of ["-1", "0.5", "1e3", "07", "9007199254740991", "9007199254740993", '"7"', ""])
+    assert.equal(parseRecord(text.replace("serial = 7", `serial = ${other}`)), null, other);
 });

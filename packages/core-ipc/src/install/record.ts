@@ -17,27 +17,44 @@ export type Installation = {
   readonly id: string;
   /** Ed25519, 32 bytes. */
   readonly rootKey: Uint8Array;
+  /** Grows with every signature; 0 before the first. Milliseconds of the wall clock, mostly. */
+  readonly serial: number;
   readonly identities: readonly Identity[];
 };
 
+const VERSION = 2;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const SEPARATOR = "\n[[identity]]\n";
 
-export function recordText({ id, rootKey, identities }: Installation): string {
-  const head = lines({ version: 1, id, root_key: toHex(rootKey) });
+export function recordText({ id, rootKey, serial, identities }: Installation): string {
+  const head = lines({ version: VERSION, id, root_key: toHex(rootKey), serial });
   return [head, ...identities.map((identity) => identityText(identity))].join(SEPARATOR);
 }
 
 /** The installation that a record describes; null if it is not in canonical form. */
 export function parseRecord(text: string): Installation | null {
   const [head = "", ...blocks] = text.split(SEPARATOR);
-  const { id, root_key: rootKey } = fields(head);
+  const { id, root_key: rootKey, serial } = fields(head);
   const key = typeof rootKey === "string" ? fromHex(rootKey) : null;
   const identities = blocks.map((block) => identityOf(fields(block)));
   if (typeof id !== "string" || !UUID.test(id) || key?.length !== 32) return null;
+  if (typeof serial !== "number" || !isSerial(serial)) return null;
   if (!identities.every((identity) => identity !== null)) return null;
-  const installation = { id, rootKey: key, identities };
+  const installation = { id, rootKey: key, serial, identities };
   return recordText(installation) === text ? installation : null;
+}
+
+/** A whole number that the next one still fits behind. */
+export function isSerial(serial: number): boolean {
+  return Number.isSafeInteger(serial) && serial >= 0 && serial < Number.MAX_SAFE_INTEGER;
+}
+
+/**
+ * The serial of the next signature: greater than the one before it, and than that of every copy
+ * that was signed before now, so that a record restored from a backup can be made the latest.
+ */
+export function nextSerial({ serial }: Installation, wallMs: number): number {
+  return Math.max(serial + 1, wallMs);
 }
 
 function identityText(identity: Identity): string {

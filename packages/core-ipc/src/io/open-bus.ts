@@ -30,7 +30,10 @@ export async function openBus(options: OpenOptions): Promise<BusClient> {
 }
 
 /** @throws {Fault} config, if `sesame init` has not run */
-export function requireInstallation(suite: Suite, paths: Paths): Installation {
+export function requireInstallation(
+  suite: Suite,
+  paths: Pick<Paths, "installation">,
+): Installation {
   const installation = loadInstallation(suite, paths.installation);
   if (installation === null)
     throw new Fault("config", "sesame is not set up for this user", "run `sesame init`");
