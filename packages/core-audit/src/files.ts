@@ -1,9 +1,23 @@
 // What the log asks of a file system: the directory of one log.
 
-/** One open file. Offsets and lengths are bytes. Errors are Node's, with `code`. */
-export interface AuditFile {
+/** What reading a log asks of one open file. Offsets and lengths are bytes. */
+export interface ReadableFile {
   /** Bytes read into `target`; 0 at the end. */
   read(target: Uint8Array, position: number): Promise<number>;
+  stat(): Promise<{ readonly size: number }>;
+  close(): Promise<void>;
+}
+
+/** What reading a log asks of its directory. */
+export interface ReadableFiles {
+  /** Names in the directory; null if there is no directory. */
+  list(): Promise<string[] | null>;
+  /** An existing file; null if there is none. Never follows a link. */
+  open(name: string, access: "read"): Promise<ReadableFile | null>;
+}
+
+/** One open file. Errors are Node's, with `code`. */
+export interface AuditFile extends ReadableFile {
   /** Bytes written, possibly fewer than given. */
   write(bytes: Uint8Array, position: number): Promise<number>;
   truncate(length: number): Promise<void>;
@@ -11,15 +25,11 @@ export interface AuditFile {
   sync(): Promise<void>;
   /** `links` 0: the file was removed. */
   stat(): Promise<{ readonly size: number; readonly links: number }>;
-  close(): Promise<void>;
 }
 
-export interface AuditFiles {
+export interface AuditFiles extends ReadableFiles {
   /** Makes the directory, mode 0700, and gives an existing one that mode. */
   prepare(): Promise<void>;
-  /** Names in the directory; null if there is no directory. */
-  list(): Promise<string[] | null>;
-  /** An existing file; null if there is none. Never follows a link. */
   open(name: string, access: "read" | "write"): Promise<AuditFile | null>;
   /** An empty file of mode 0600, whatever was there. */
   create(name: string): Promise<AuditFile>;
@@ -42,7 +52,11 @@ export async function writeAll(
 }
 
 /** The bytes from `position` on, at most `length`; fewer at the end of the file. */
-export async function readUpTo(file: AuditFile, position: number, length: number): Promise<Buffer> {
+export async function readUpTo(
+  file: ReadableFile,
+  position: number,
+  length: number,
+): Promise<Buffer> {
   const bytes = Buffer.allocUnsafe(length);
   let filled = 0;
   while (filled < length) {
@@ -55,9 +69,9 @@ export async function readUpTo(file: AuditFile, position: number, length: number
 
 /** Runs with an open file, closed at the end; null if there is no such file. */
 export async function withFile<T>(
-  files: AuditFiles,
+  files: ReadableFiles,
   name: string,
-  use: (file: AuditFile) => Promise<T>,
+  use: (file: ReadableFile) => Promise<T>,
 ): Promise<T | null> {
   const file = await files.open(name, "read");
   if (file === null) return null;

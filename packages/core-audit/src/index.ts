@@ -1,10 +1,13 @@
 export { isSignedCheckpoint, type LogOwner, type SignatureVerifier } from "./checkpoint.ts";
 export type { AuditActor, AuditEntry, AuditEvent, Control } from "./entry.ts";
-export type { AuditFile, AuditFiles } from "./files.ts";
+export type { AuditFile, AuditFiles, ReadableFile, ReadableFiles } from "./files.ts";
 export { ALGORITHMS, type Algorithm } from "./hash.ts";
+export { nodeFiles } from "./io/node-files.ts";
 export type { Schedule } from "./io/schedule.ts";
+export type { Changes } from "./io/watch.ts";
 export { DEFAULT_LIMITS, type AuditLimits } from "./limits.ts";
 export { openAuditLog, type AuditLog, type AuditLogOptions } from "./log.ts";
+export { isSegment, isTorn } from "./names.ts";
 export { tailAudit, type TailOptions } from "./tail.ts";
 export {
   verifyAudit,

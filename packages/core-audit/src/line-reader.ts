@@ -1,18 +1,18 @@
-import type { AuditFile } from "./files.ts";
+import type { ReadableFile } from "./files.ts";
 import { MAX_LINE_BYTES } from "./limits.ts";
 
 const LINE_FEED = 0x0a;
 
 /** Reads whole lines from a file that may still grow, in bounded memory. */
 export class LineReader {
-  readonly #file: AuditFile;
+  readonly #file: ReadableFile;
   readonly #buffer: Buffer;
   #filled = 0;
   #given = 0;
   #position: number;
 
   /** @param position - offset of the first byte of a line */
-  constructor(file: AuditFile, blockBytes: number, position = 0) {
+  constructor(file: ReadableFile, blockBytes: number, position = 0) {
     this.#file = file;
     this.#buffer = Buffer.allocUnsafeSlow(Math.max(blockBytes, MAX_LINE_BYTES + 1));
     this.#position = position;

@@ -48,6 +48,8 @@ export interface AuditLog {
   readonly sequence: number;
   /** Called with each checkpoint that is made once it is on disk; must not throw. */
   onCheckpoint(listener: (checkpoint: Checkpoint) => void): void;
+  /** Called once further entries are on disk; must not throw. */
+  onGrowth(listener: () => void): void;
   /**
    * Waits for what was appended, writes a checkpoint and closes the files.
    *
@@ -91,6 +93,7 @@ class Log implements AuditLog {
   readonly #limits: AuditLimits;
   readonly #schedule: Schedule;
   readonly #listeners: ((checkpoint: Checkpoint) => void)[] = [];
+  readonly #growthListeners: (() => void)[] = [];
   #queue: Item[] = [];
   #draining: Promise<void> | null = null;
   #cancelTimer: (() => void) | null = null;
@@ -127,6 +130,10 @@ class Log implements AuditLog {
 
   onCheckpoint(listener: (checkpoint: Checkpoint) => void): void {
     this.#listeners.push(listener);
+  }
+
+  onGrowth(listener: () => void): void {
+    this.#growthListeners.push(listener);
   }
 
   async open(): Promise<void> {
@@ -266,6 +273,7 @@ class Log implements AuditLog {
     this.#advance({ ...tip, length, head: batch.head, checkpoint, unsigned });
     items.forEach((item, i) => item.resolve(sequences[i] ?? 0));
     this.#announce(made);
+    if (bytes.length > 0) for (const tell of this.#growthListeners) queueMicrotask(tell);
   }
 
   #advance(tip: Tip): void {

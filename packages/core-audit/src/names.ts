@@ -7,6 +7,10 @@ export function segmentName(number: number): string {
   return `${String(number).padStart(6, "0")}.jsonl`;
 }
 
+export function isSegment(name: string): boolean {
+  return SEGMENT.test(name);
+}
+
 /** A file that becomes `name` when it is whole. */
 export function draftName(name: string): string {
   return `${name}.draft`;

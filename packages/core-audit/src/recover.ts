@@ -3,7 +3,14 @@ import { Batch, type Maker } from "./batch.ts";
 import { ChainReader, ORIGIN, type Rules } from "./chain.ts";
 import type { LogOwner, Reach, SignatureVerifier } from "./checkpoint.ts";
 import { FORMAT_VERSION, parseEntry, type AuditEntry, type Control } from "./entry.ts";
-import { readUpTo, withFile, writeAll, type AuditFile, type AuditFiles } from "./files.ts";
+import {
+  readUpTo,
+  withFile,
+  writeAll,
+  type AuditFile,
+  type AuditFiles,
+  type ReadableFiles,
+} from "./files.ts";
 import type { Algorithm } from "./hash.ts";
 import { loadHashers, type LogHashers } from "./io/hashers.ts";
 import { MAX_LINE_BYTES, RECOVERY_BYTES } from "./limits.ts";
@@ -190,7 +197,10 @@ async function genesisAlgorithm(files: AuditFiles, owner: Owner): Promise<Algori
 }
 
 /** The entry on the first line of a segment; says nothing about hashes. */
-export async function firstEntry(files: AuditFiles, segment: number): Promise<AuditEntry | null> {
+export async function firstEntry(
+  files: ReadableFiles,
+  segment: number,
+): Promise<AuditEntry | null> {
   const start = await withFile(files, segmentName(segment), (file) =>
     readUpTo(file, 0, MAX_LINE_BYTES + 1),
   );

@@ -1,6 +1,6 @@
 import { Fault } from "@sesame/core-types";
 import { parseEntry, type AuditEntry } from "./entry.ts";
-import { readUpTo, withFile, type AuditFile, type AuditFiles } from "./files.ts";
+import { readUpTo, withFile, type ReadableFile, type ReadableFiles } from "./files.ts";
 import { nodeFiles } from "./io/node-files.ts";
 import { watchDirectory, type Changes } from "./io/watch.ts";
 import { LineReader } from "./line-reader.ts";
@@ -12,7 +12,9 @@ export type TailOptions = {
   /** Wait for further entries until the signal is given. */
   readonly follow?: boolean;
   readonly signal?: AbortSignal;
-  readonly files?: AuditFiles;
+  readonly files?: ReadableFiles;
+  /** Tells that the log grew. Default: a watch on the directory. */
+  readonly watch?: (signal: AbortSignal | undefined) => Changes | Promise<Changes>;
 };
 
 const BLOCK_BYTES = 64 * 1024;
@@ -27,12 +29,14 @@ const LINE_FEED = 0x0a;
  */
 export async function* tailAudit(
   dir: string,
-  { count = 10, follow = false, signal, files = nodeFiles(dir) }: TailOptions = {},
+  options: TailOptions = {},
 ): AsyncGenerator<AuditEntry, void, void> {
+  const { count = 10, follow = false, signal, files = nodeFiles(dir) } = options;
+  const { watch = (end) => watchDirectory(dir, end) } = options;
   if (((await files.list()) ?? []).every((name) => segmentNumbers([name]).length === 0))
     throw new Fault("not-found", "there is no audit log", "`sesame init` begins one");
   // The watch begins before the first read, so that nothing written in between is missed.
-  const changes = follow ? watchDirectory(dir, signal) : null;
+  const changes = follow ? await watch(signal) : null;
   try {
     let at: Position | null = await findStart(files, count);
     while (at !== null) at = yield* readSegment(files, at, changes, signal);
@@ -45,7 +49,7 @@ export async function* tailAudit(
 type Position = { readonly segment: number; readonly offset: number };
 
 async function* readSegment(
-  files: AuditFiles,
+  files: ReadableFiles,
   { segment, offset }: Position,
   changes: Changes | null,
   signal: AbortSignal | undefined,
@@ -94,7 +98,7 @@ function notAnEntry(segment: number): Fault {
   return new Fault("integrity", `segment ${segment} holds a line that is no entry`, hint);
 }
 
-async function findStart(files: AuditFiles, count: number): Promise<Position> {
+async function findStart(files: ReadableFiles, count: number): Promise<Position> {
   const numbers = segmentNumbers((await files.list()) ?? []);
   let wanted = count;
   for (const segment of numbers.toReversed()) {
@@ -109,7 +113,7 @@ async function findStart(files: AuditFiles, count: number): Promise<Position> {
 // Goes backwards block by block, counting line feeds; the one that ends the last line is not one
 // that begins a line.
 async function findLines(
-  file: AuditFile,
+  file: ReadableFile,
   wanted: number,
 ): Promise<{ readonly lines: number; readonly offset: number }> {
   let { size: from } = await file.stat();

@@ -1,7 +1,7 @@
 import { toHex, type Checkpoint } from "@sesame/core-types";
 import { ChainReader, type Rules } from "./chain.ts";
 import { isSigned, type LogOwner, type SignatureVerifier } from "./checkpoint.ts";
-import { readUpTo, withFile, type AuditFile, type AuditFiles } from "./files.ts";
+import { readUpTo, withFile, type ReadableFile, type ReadableFiles } from "./files.ts";
 import { loadHashers, type LogHashers } from "./io/hashers.ts";
 import { nodeFiles } from "./io/node-files.ts";
 import { eachLine, LineReader } from "./line-reader.ts";
@@ -14,7 +14,7 @@ export type VerifyOptions = LogOwner & {
   readonly suite: SignatureVerifier;
   /** Checkpoints that were kept outside of the log. */
   readonly anchors: readonly Checkpoint[];
-  readonly files?: AuditFiles;
+  readonly files?: ReadableFiles;
 };
 
 /** `missing`: the log ends before it. `unreached`: the first bad entry comes before it. */
@@ -74,7 +74,7 @@ export async function verifyAudit(dir: string, options: VerifyOptions): Promise<
 }
 
 class Verification {
-  readonly #files: AuditFiles;
+  readonly #files: ReadableFiles;
   readonly #hashers: LogHashers;
   readonly #chain: ChainReader;
   /** Ascending, those that the owner signed; the first `#passed` were compared. */
@@ -92,7 +92,7 @@ class Verification {
   #gapCount = 0;
   #backwards = { times: 0, first: 0 };
 
-  constructor(files: AuditFiles, options: VerifyOptions, hashers: LogHashers) {
+  constructor(files: ReadableFiles, options: VerifyOptions, hashers: LogHashers) {
     this.#files = files;
     this.#hashers = hashers;
     const { installationId, publicKey, suite: verifier } = options;
@@ -125,7 +125,7 @@ class Verification {
     if (found === null) this.#absent(segment, `segment ${segment} is missing`);
   }
 
-  async #readFile(segment: number, file: AuditFile, isLast: boolean): Promise<true> {
+  async #readFile(segment: number, file: ReadableFile, isLast: boolean): Promise<true> {
     this.#segments++;
     this.#line = 0;
     const reader = new LineReader(file, SCAN_BYTES);

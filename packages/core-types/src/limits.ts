@@ -69,6 +69,8 @@ export const KEPT_VERSIONS = 10;
 export const MAX_LIST_ITEMS = 65_536;
 /** Bytes of all values that one fetch returns. */
 export const MAX_FETCH_BYTES = 15 * 1024 * 1024;
+/** Bytes of the audit log that one call reads. */
+export const MAX_AUDIT_READ = 1024 * 1024;
 /** Profiles of one installation. */
 export const MAX_PROFILES = 256;
 /** Enrolments that wait for the operator. */

@@ -3,6 +3,7 @@ import { BUS_HOST, ENROLLED_KINDS, VAULT_OWNER } from "./identity.ts";
 import { LEVELS, type Level } from "./level.ts";
 import {
   DEFAULT_DEADLINE_MS,
+  MAX_AUDIT_READ,
   MAX_FETCH_BYTES,
   MAX_IDENTITY_NAME,
   MAX_LIST_ITEMS,
@@ -356,6 +357,36 @@ export const MESSAGES = {
     level: "internal",
     from: BUS_HOST,
     params: struct({ checkpoint: checkpointSchema }),
+  }),
+
+  "audit.files": request({
+    tag: 0x021c,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "audit-read",
+    sealed: false,
+    audit: "refused",
+    idempotent: true,
+    params: nothing,
+    result: struct({ files: list(struct({ name: text(64), bytes: uint }), MAX_LIST_ITEMS) }),
+  }),
+  "audit.read": request({
+    tag: 0x021d,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "audit-read",
+    sealed: false,
+    audit: "refused",
+    idempotent: true,
+    /** At most `length` bytes from `offset` on; fewer at the end of the file, none without it. */
+    params: struct({ name: text(64), offset: uint, length: uint }),
+    result: struct({ bytes: bytes(MAX_AUDIT_READ) }),
+  }),
+  "audit.grown": event({
+    tag: 0x021e,
+    level: "internal",
+    from: BUS_HOST,
+    params: nothing,
   }),
 
   // Vaults and secrets: daemon-secrets.

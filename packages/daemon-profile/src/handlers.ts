@@ -1,6 +1,7 @@
 import { enrolmentProof, measurePosture } from "@sesame/core-ipc/daemon";
 import { Denial, type AuditRecord, type BUS_HOST, type Checkpoint } from "@sesame/core-types";
 import type { Handlers } from "@sesame/core-ipc/server";
+import type { LogFile } from "./io/log-files.ts";
 import { dismiss, enter, ofKey, waiting, type WaitingRoom } from "./enrolment/waiting-room.ts";
 import { create, listed, setActive, setDefault, type Profiles } from "./profile/profiles.ts";
 
@@ -36,6 +37,8 @@ export type Host = {
   /** Records what another daemon did, with the caller's evidence; resolves once durable. */
   readonly append: (daemon: string, record: AuditRecord) => Promise<number>;
   readonly checkpoint: () => Promise<Checkpoint>;
+  readonly logFiles: () => Promise<LogFile[]>;
+  readonly readLog: (name: string, offset: number, length: number) => Promise<Uint8Array>;
 };
 
 /** Requests that daemon-profile answers. */
@@ -151,6 +154,12 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
       const sequences = await Promise.all(records.map((record) => host.append(daemon, record)));
       return { sequence: Math.max(0, ...sequences) };
     },
+
+    "audit.files": async () => ({ files: await host.logFiles() }),
+
+    "audit.read": async ({ name, offset, length }) => ({
+      bytes: await host.readLog(name, offset, length),
+    }),
 
     "audit.checkpoint": async () => ({ checkpoint: await host.checkpoint() }),
   };

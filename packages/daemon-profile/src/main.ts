@@ -29,6 +29,7 @@ import {
 import { RefusalLimit } from "./audit/refusals.ts";
 import { changesOf, isTaken } from "./enrolment/members.ts";
 import { handlersOf } from "./handlers.ts";
+import { logFiles, readLog } from "./io/log-files.ts";
 import { loadPending, savePending } from "./io/pending-store.ts";
 import { loadProfiles, saveProfiles } from "./io/profile-store.ts";
 import { listed, type Profiles } from "./profile/profiles.ts";
@@ -140,6 +141,8 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
         return record({ actor, action, profile, object, outcome });
       },
       checkpoint: () => audit.checkpoint(),
+      logFiles: () => logFiles(paths.audit),
+      readLog: (name, offset, length) => readLog(paths.audit, name, offset, length),
     }),
   });
 
@@ -192,6 +195,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
 
   const counting = setInterval(recordSuppressed, COUNT_EVERY_MS).unref();
 
+  audit.onGrowth(() => bus.emit("audit.grown", {}));
   audit.onCheckpoint((checkpoint) => bus.emit("audit.checkpointed", { checkpoint }));
   await recordOwn(audit, self, "daemon.start");
   await listen(bus, paths.socket);

@@ -20,12 +20,12 @@ const ENTRIES = 300_000;
 const BATCH = 1_000;
 
 const SEED = suite.randomBytes(32);
-const OWNER: VerifyOptions = {
+const OWNER = {
   installationId: suite.randomBytes(16),
   publicKey: suite.ed25519PublicKey(SEED),
   suite,
   anchors: [],
-};
+} satisfies VerifyOptions;
 
 const EVENT: AuditEvent = {
   actor: {
