@@ -2,6 +2,7 @@ import {
   CAPABILITIES,
   limits,
   list,
+  NAMED_CAPABILITIES,
   oneOf,
   struct,
   text,
@@ -23,13 +24,7 @@ export type Verb = Exclude<Capability, "delegate">;
 export const VERBS: readonly Verb[] = CAPABILITIES.filter((word) => word !== "delegate");
 
 /** Verbs that are about a secret's name and so may be limited to patterns. */
-const NAMED: ReadonlySet<Verb> = new Set<Verb>([
-  "secret-read",
-  "secret-write",
-  "secret-delete",
-  "secret-list",
-  "secret-use",
-]);
+const NAMED: ReadonlySet<Verb> = new Set<Verb>(NAMED_CAPABILITIES);
 
 /** A right to names that match all of the patterns; without patterns: to everything. */
 export type Entry = {

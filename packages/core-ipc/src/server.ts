@@ -6,5 +6,14 @@ export {
   type Incident,
 } from "./io/bus-server.ts";
 export { Dispatcher, type Answer, type Call, type Handlers } from "./bus/dispatcher.ts";
+export {
+  CONDITIONS,
+  Refusal,
+  type Asked,
+  type Condition,
+  type GateOptions,
+  type Grants,
+  type Permit,
+} from "./bus/gate.ts";
 export { Registry } from "./bus/registry.ts";
 export type { Peer } from "./io/evidence.ts";

@@ -24,6 +24,15 @@ export const CAPABILITIES = [
 
 export type Capability = (typeof CAPABILITIES)[number];
 
+/** Capabilities that are about a secret's name, so that they can be limited to some names. */
+export const NAMED_CAPABILITIES = [
+  "secret-read",
+  "secret-write",
+  "secret-delete",
+  "secret-list",
+  "secret-use",
+] as const satisfies readonly Capability[];
+
 /** Capabilities that an identity of a kind receives at enrolment unless told otherwise. */
 export const DEFAULT_CAPABILITIES: Readonly<Record<IdentityKind, readonly Capability[]>> = {
   human: ["admin"],

@@ -2,6 +2,7 @@ export {
   CAPABILITIES,
   DEFAULT_CAPABILITIES,
   hasCapability,
+  NAMED_CAPABILITIES,
   type Capability,
 } from "./capability.ts";
 export { decode, encode, Reader, utf8Length, Writer, type EncodeOptions } from "./codec.ts";
@@ -92,3 +93,4 @@ export {
   type Schema,
   type TextForm,
 } from "./schema.ts";
+export { subjectOf, type Subject } from "./subject.ts";

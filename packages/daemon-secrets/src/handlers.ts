@@ -135,7 +135,13 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
     "secret.fetch": async ({ profile, names }, call) => {
       call.about(profile);
       const vault = keeper.use(profile);
-      const secrets = vault.fetch(names);
+      const wanted =
+        names ??
+        vault
+          .list()
+          .map(({ name }) => name)
+          .filter(call.covers);
+      const secrets = vault.fetch(wanted);
       const objects = secrets.map(({ name }) => objectOf(vault, name));
       const values = secrets.map(({ value }) => value);
       await releasing(call, values, secrets.length === 0 ? undefined : objects);
@@ -145,13 +151,16 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
     "secret.list": async ({ profile }, call) => {
       call.about(profile);
       const vault = keeper.use(profile);
+      const secrets = vault
+        .list()
+        .filter(({ name }) => call.covers(name))
+        .map(({ name, version, updatedMs }) => ({
+          name,
+          version,
+          updatedMs,
+          pseudonym: vault.pseudonym(name),
+        }));
       await call.record();
-      const secrets = vault.list().map(({ name, version, updatedMs }) => ({
-        name,
-        version,
-        updatedMs,
-        pseudonym: vault.pseudonym(name),
-      }));
       return { secrets };
     },
 

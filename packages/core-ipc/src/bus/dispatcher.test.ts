@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import type { Reason } from "@sesame/core-authority";
 import { nodeSuite } from "@sesame/core-crypto/node";
 import {
   decode,
@@ -31,6 +32,7 @@ import {
   type Call,
   type Handlers,
 } from "./dispatcher.ts";
+import type { Permit } from "./gate.ts";
 import { Registry } from "./registry.ts";
 
 const ownerKeys = nodeSuite.generateX25519();
@@ -71,6 +73,7 @@ function world(
   given: {
     readonly audit?: (records: AuditRecord[]) => Promise<void>;
     readonly handler?: (name: string, params: unknown, call: Call) => unknown;
+    readonly permit?: Permit | Reason;
   } = {},
 ): World {
   const clock = handClock();
@@ -89,8 +92,10 @@ function world(
       },
     ]),
   ) as unknown as Handlers<typeof BUS_HOST | typeof VAULT_OWNER>;
+  const { permit = null } = given;
   const dispatcher = new Dispatcher({
     handlers,
+    gate: { grants: { permit: () => permit } },
     registry: new Registry(identities),
     sealed: new SealedOwner(nodeSuite, ownerKeys, clock),
     audit: given.audit ?? ((more) => Promise.resolve(void records.push(...more))),
@@ -350,4 +355,59 @@ test("the body of a sealed call is wiped once it was answered", async () => {
     [...kept],
     Array.from({ length: 9 }, () => 0),
   );
+});
+
+const needy = identities.find(({ kind }) => kind === "ai") as Identity;
+
+test("[OWNER-2] the reason of a refusal is on record, and the refused does not learn it", async () => {
+  // SECURITY: whoever guesses at grants would learn which of them exist, and what they lack.
+  for (const reason of ["expired", "point-of-use"] as const) {
+    const place = world({ permit: reason });
+    const got = await ask(place, "secret.get", needy);
+    assert.ok(got instanceof Denial);
+    assert.deepEqual([got.code, got.detail], ["capability-missing", ""]);
+    assert.deepEqual(place.handled, []);
+    assert.equal(place.records[0]?.outcome, `refused:capability-missing/${reason}`);
+  }
+});
+
+test("[OWNER-7] a use is taken before the record, and no use means no release", async () => {
+  // SECURITY: a crash between the two, or a full disk, would give uses away.
+  const order: string[] = [];
+  const permit: Permit = {
+    covers: () => true,
+    use: () => {
+      order.push("use");
+      return Promise.resolve(["one", "two"]);
+    },
+  };
+  const audit = (records: AuditRecord[]): Promise<void> => {
+    order.push(...records.map(({ outcome }) => outcome));
+    return Promise.resolve();
+  };
+  await ask(world({ permit, audit }), "secret.get", needy);
+  assert.deepEqual(order, ["use", "ok:grant/one+1"]);
+
+  const ended: Permit = {
+    covers: () => true,
+    use: () => Promise.reject(new Denial("capability-missing")),
+  };
+  const place = world({ permit: ended });
+  const got = await ask(place, "secret.get", needy);
+  assert.ok(got instanceof Denial && got.code === "capability-missing");
+  assert.deepEqual(
+    place.records.map(({ outcome }) => outcome),
+    ["refused:capability-missing"],
+  );
+});
+
+test("[OWNER-7] where nothing is recorded, the use is taken before the handler runs", async () => {
+  // SECURITY: such kinds could be called without end.
+  const ended: Permit = {
+    covers: () => true,
+    use: () => Promise.reject(new Denial("capability-missing")),
+  };
+  const place = world({ permit: ended });
+  assert.ok((await ask(place, "audit.checkpoint", needy)) instanceof Denial);
+  assert.deepEqual(place.handled, []);
 });

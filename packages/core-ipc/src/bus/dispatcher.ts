@@ -3,25 +3,25 @@ import {
   decode,
   Denial,
   denialSchema,
-  dominates,
   eachSecret,
   encode,
   Fault,
-  hasCapability,
   isDenialCode,
   messageByTag,
   Violation,
   type AuditRecord,
   type Identity,
-  type MessageRow,
   type Params,
   type RequestsOf,
   type Result,
   type RoutedHeader,
+  subjectOf,
   type Log,
+  type Subject,
 } from "@sesame/core-types";
 import type { SealContext } from "../seal/context.ts";
 import type { OpenedRequest, SealedOwner, SealRefusal } from "../seal/sealed-owner.ts";
+import { admit, Refusal, type GateOptions, type Request } from "./gate.ts";
 import type { Registry } from "./registry.ts";
 
 /** Kinds that the router answers by itself. */
@@ -35,12 +35,14 @@ export type Call = {
   readonly session: Uint8Array;
   /** Names what the call is about, for the audit record of its outcome. */
   about: (profile: string | null, object?: string | null) => void;
+  /** False for the names of secrets that the caller may not reach by this call. */
+  readonly covers: (name: string) => boolean;
   /**
    * Puts the call on record as done. Resolves once the record is on disk: before that nothing
    * may be released or changed.
    *
    * @param objects - one record for each, instead of one for what `about` named
-   * @throws {Denial} audit-unavailable
+   * @throws {Denial} audit-unavailable; capability-missing, if a grant has ended meanwhile
    */
   record: (objects?: readonly (string | null)[]) => Promise<void>;
 };
@@ -58,6 +60,8 @@ type AnyHandler = (params: unknown, call: Call) => unknown;
 export type DispatcherOptions<Owner extends string> = {
   readonly handlers: Handlers<Owner>;
   readonly registry: Registry;
+  /** What may let a call in beside enrolment, and what may keep one out. */
+  readonly gate?: GateOptions;
   /** The owner's end of sealed calls; an owner of none leaves it out. */
   readonly sealed?: SealedOwner;
   /** Resolves once the records are durable. */
@@ -72,7 +76,6 @@ export type DispatcherOptions<Owner extends string> = {
 /** What goes back to the bus. */
 export type Answer = { readonly type: "reply" | "denial"; readonly payload: Uint8Array };
 
-type Request = Extract<MessageRow, { form: "request" }>;
 type Seal = (body: Uint8Array) => Uint8Array;
 
 // First byte of a sealed reply's body.
@@ -80,7 +83,7 @@ const RESULT = 0;
 const DENIAL = 1;
 
 /**
- * The owner's gate: opens sealed calls, finds out who is calling, checks the capability, runs the
+ * What an owner answers with: opens sealed calls, finds out who is calling, asks the gate, runs the
  * handler and records the outcome. Everything that an owner answers passes here.
  */
 export class Dispatcher<Owner extends string> {
@@ -103,24 +106,34 @@ export class Dispatcher<Owner extends string> {
     const { identity, body, seal } = opened;
     const record = blank(row, header, identity);
     let recorded = row.audit !== "always";
-    const call: Call = {
-      identity,
-      session: header.sender.session,
-      about: (profile, object = null) => Object.assign(record, { profile, object }),
-      record: async (objects = [null]) => {
-        const done = { ...record, outcome: "ok" };
-        await this.#append(objects.map((object) => ({ ...done, object: object ?? done.object })));
-        recorded = true;
-      },
-    };
+    const { session } = header.sender;
     try {
-      authorize(row, identity);
-      const result = await handler(decode(row.params, body), call);
+      const params = once(() => decode(row.params, body));
+      const about = (): Subject => {
+        const subject = subjectOf(row, params());
+        record.profile = subject.profile;
+        return subject;
+      };
+      const permit = await admit(this.#options.gate ?? {}, { row, identity, session, about });
+      // A kind that is not put on record takes effect with its handler.
+      if (recorded) await permit.use();
+      const call: Call = {
+        identity,
+        session,
+        covers: permit.covers,
+        about: (profile, object = null) => Object.assign(record, { profile, object }),
+        record: async (objects = [null]) => {
+          const done = { ...record, outcome: outcomeOf(await permit.use()) };
+          await this.#append(objects.map((object) => ({ ...done, object: object ?? done.object })));
+          recorded = true;
+        },
+      };
+      const result = await handler(params(), call);
       if (!recorded) throw new Fault("fault", `${row.name} was not recorded`, "report this");
       return this.#reply(row, result, seal);
     } catch (cause) {
       const refusal = this.#refusal(cause, row);
-      if (row.audit !== "never") await this.#record(record, `refused:${refusal.code}`);
+      if (row.audit !== "never") await this.#record(record, refusedAs(refusal));
       return denial(refusal, seal);
     } finally {
       // What came in clear may still be in use by whoever recorded it.
@@ -219,17 +232,20 @@ function isMemoryExhausted(cause: unknown): boolean {
   return cause instanceof Error && "code" in cause && cause.code === "ERR_SESAME_LOCKED_MEMORY";
 }
 
-/** Decided by the owner itself from the signed record of the proved identity. */
-function authorize(row: Request, identity: Identity | null): void {
-  // The bus has checked the level already; a lying bus must not widen anybody's rights.
-  if (!dominates(identity?.clearance ?? "open", row.level)) throw new Denial("clearance-too-low");
-  if (row.needs === null) return;
-  if (identity === null) throw new Denial("clearance-too-low");
-  const allowed =
-    row.needs === "daemon"
-      ? identity.kind === "daemon"
-      : hasCapability(identity.capabilities, row.needs);
-  if (!allowed) throw new Denial("capability-missing");
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | null = null;
+  return () => (made ??= { value: make() }).value;
+}
+
+/** For the audit log: with the first of the grants that the call drew on, if it did. */
+function outcomeOf([grant, ...more]: readonly string[]): string {
+  if (grant === undefined) return "ok";
+  return `ok:grant/${grant}${more.length === 0 ? "" : `+${more.length}`}`;
+}
+
+function refusedAs(refusal: Denial): string {
+  const reason = refusal instanceof Refusal ? `/${refusal.reason}` : "";
+  return `refused:${refusal.code}${reason}`;
 }
 
 function blank(row: Request, header: RoutedHeader, identity: Identity | null): AuditRecord {

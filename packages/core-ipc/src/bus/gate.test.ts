@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  Denial,
+  messageByTag,
+  MESSAGES,
+  type Identity,
+  type RequestName,
+} from "@sesame/core-types";
+import { identity } from "../testing/pair.ts";
+import {
+  admit,
+  CONDITIONS,
+  Refusal,
+  type Asked,
+  type GateOptions,
+  type Permit,
+  type Request,
+} from "./gate.ts";
+
+const session = new Uint8Array(16);
+const reader = identity("reader", { clearance: "secrets-only", capabilities: ["secret-read"] });
+const other = identity("other", { clearance: "secrets-only" });
+
+function asked(kind: RequestName, from: Identity | null): Asked {
+  const row = messageByTag(MESSAGES[kind].tag) as Request;
+  return { row, identity: from, session, about: () => ({ profile: "work", names: ["a"] }) };
+}
+
+/** A gate whose every answer is yes, and the questions that it was asked. */
+function open(no?: string): { readonly options: GateOptions; readonly questions: string[] } {
+  const questions: string[] = [];
+  const condition = (name: string) => () => {
+    questions.push(name);
+    if (name === no) throw new Denial("busy", name);
+  };
+  const permit: Permit = { covers: (name) => name === "a", use: () => Promise.resolve(["g"]) };
+  const options: GateOptions = {
+    grants: {
+      permit: () => {
+        questions.push("grants");
+        return no === "grants" ? "expired" : permit;
+      },
+    },
+    approval: condition("approval"),
+    policy: condition("policy"),
+    rate: condition("rate"),
+  };
+  return { options, questions };
+}
+
+test("[OWNER-5] the questions are asked in their order, and the first no ends them", async () => {
+  // SECURITY: asking for approval before the right is known shows the operator calls of anybody.
+  for (const no of [undefined, "grants", ...CONDITIONS]) {
+    const { options, questions } = open(no);
+    const order = ["grants", ...CONDITIONS];
+    const attempt = admit(options, asked("secret.get", other));
+    if (no === undefined) await attempt;
+    else await assert.rejects(attempt, Denial);
+    assert.deepEqual(questions, no === undefined ? order : order.slice(0, order.indexOf(no) + 1));
+  }
+});
+
+test("[OWNER-5] clearance comes first, and no grant raises it", async () => {
+  // SECURITY: a grant would otherwise bring values to whom the operator has not cleared.
+  for (const from of [identity("low"), null]) {
+    const { options, questions } = open();
+    await assert.rejects(admit(options, asked("secret.get", from)), { code: "clearance-too-low" });
+    assert.deepEqual(questions, []);
+  }
+});
+
+test("[OWNER-5] who is enrolled for it needs no grant, and passes the conditions all the same", async () => {
+  const { options, questions } = open();
+  const permit = await admit(options, asked("secret.get", reader));
+  assert.deepEqual(questions, [...CONDITIONS]);
+  assert.deepEqual(await permit.use(), []);
+  assert.ok(permit.covers("anything"));
+});
+
+test("[OWNER-6] what a grant allows is limited to what it covers", async () => {
+  const { options } = open();
+  const permit = await admit(options, asked("secret.fetch", other));
+  assert.deepEqual([permit.covers("a"), permit.covers("b")], [true, false]);
+  assert.deepEqual(await permit.use(), ["g"]);
+});
+
+test("[OWNER-2] why a grant does not allow it is in the refusal, and not on the wire", async () => {
+  const { options } = open("grants");
+  await assert.rejects(admit(options, asked("secret.get", other)), (cause) => {
+    assert.ok(cause instanceof Refusal);
+    assert.deepEqual(
+      [cause.code, cause.detail, cause.reason],
+      ["capability-missing", "", "expired"],
+    );
+    return true;
+  });
+});
+
+test("[OWNER-1] no grant makes a caller a daemon", async () => {
+  // SECURITY: records of the audit log could be made up by whoever holds a grant.
+  const { options, questions } = open();
+  await assert.rejects(admit(options, asked("audit.append", other)), {
+    code: "capability-missing",
+  });
+  assert.deepEqual(questions, []);
+});

@@ -1,0 +1,109 @@
+import type { Reason } from "@sesame/core-authority";
+import {
+  Denial,
+  dominates,
+  hasCapability,
+  type Capability,
+  type DenialCode,
+  type Identity,
+  type MessageRow,
+  type Subject,
+} from "@sesame/core-types";
+
+// What stands between a call and its handler, decided by the owner from what it knows itself.
+// docs/PROTOCOL.md, Owners.
+
+export type Request = Extract<MessageRow, { form: "request" }>;
+
+/** A call at its owner's gate. */
+export type Asked = {
+  readonly row: Request;
+  /** The registered identity of the caller: proved to the owner if the kind is sealed. */
+  readonly identity: Identity | null;
+  /** Bus session of the caller, 16 bytes. */
+  readonly session: Uint8Array;
+  /**
+   * Reads the parameters.
+   *
+   * @throws {Violation} CODEC-2, if they do not decode
+   */
+  readonly about: () => Subject;
+};
+
+/** What lets a call in. */
+export type Permit = {
+  /** True if the call may be about the secret of this name. */
+  readonly covers: (name: string) => boolean;
+  /**
+   * Takes one use of each grant that the call has drawn on so far; on disk before it resolves.
+   *
+   * @returns ids of these grants; none if the enrolment was enough
+   * @throws {Denial} if one of them has ended
+   */
+  readonly use: () => Promise<readonly string[]>;
+};
+
+/** What a caller may do beyond its enrolment. */
+export type Grants = {
+  /** What live grants allow, or why they do not; null: the caller has none to speak of. */
+  readonly permit: (
+    caller: Identity,
+    capability: Capability,
+    asked: Pick<Asked, "about" | "session">,
+  ) => Permit | Reason | null;
+};
+
+/** What may refuse a call that the caller has the right to, in the order of the questions. */
+export const CONDITIONS = ["rate", "policy", "approval"] as const;
+
+/** @throws {Denial} or goes on; nothing that it does can let in what the gate has refused */
+export type Condition = (asked: Asked & { readonly identity: Identity }) => Promise<void> | void;
+
+export type GateOptions = Partial<Readonly<Record<(typeof CONDITIONS)[number], Condition>>> & {
+  readonly grants?: Grants;
+};
+
+/** A denial whose reason is for the audit log alone: the refused learns its code. */
+export class Refusal extends Denial {
+  readonly reason: string;
+
+  constructor(code: DenialCode, reason: string) {
+    super(code);
+    this.reason = reason;
+  }
+}
+
+const UNLIMITED: Permit = { covers: () => true, use: () => Promise.resolve([]) };
+
+/**
+ * Asks in this order: clearance, capability (by enrolment, else by grants), then the conditions.
+ * What comes after, vault, record and effect, is the handler's.
+ *
+ * @throws {Denial} with the first no
+ */
+export async function admit(options: GateOptions, asked: Asked): Promise<Permit> {
+  const { row, identity } = asked;
+  // The bus has checked the level already; a lying bus must not widen anybody's rights.
+  if (!dominates(identity?.clearance ?? "open", row.level)) throw new Denial("clearance-too-low");
+  if (identity === null) {
+    if (row.needs === null) return UNLIMITED;
+    throw new Denial("clearance-too-low");
+  }
+  const permit = permitFor(options, asked, identity);
+  for (const condition of CONDITIONS) await options[condition]?.({ ...asked, identity });
+  return permit;
+}
+
+function permitFor({ grants }: GateOptions, asked: Asked, identity: Identity): Permit {
+  const { needs } = asked.row;
+  if (needs === null) return UNLIMITED;
+  if (needs === "daemon") {
+    if (identity.kind === "daemon") return UNLIMITED;
+    throw new Denial("capability-missing");
+  }
+  if (hasCapability(identity.capabilities, needs)) return UNLIMITED;
+  const permit = grants?.permit(identity, needs, asked) ?? null;
+  if (permit === null) throw new Denial("capability-missing");
+  if (typeof permit === "string") throw new Refusal("capability-missing", permit);
+  return permit;
+}
