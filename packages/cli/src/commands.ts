@@ -150,9 +150,26 @@ export const COMMANDS: readonly Command[] = [
       (await import("./commands/audit.ts")).auditTail(context, { count: "20", ...flags }),
   },
   {
+    usage: "audit export",
+    summary: "write a part of the audit log as a signed file that others can check",
+    flags: [
+      ["--from <number>", "first entry", "1"],
+      ["--to <number>", "last entry (else all); the checkpoint after it is added"],
+      ["--out <file>", "write it there (else to stdout); the file must not exist"],
+      ["--anchor <file>", "checkpoints that were kept elsewhere"],
+    ],
+    run: async (context, _, flags) =>
+      (await import("./commands/audit-export.ts")).auditExport(context, flags),
+  },
+  {
     usage: "audit checkpoint",
     summary: "print a signed checkpoint, to be kept elsewhere",
-    run: async (context) => (await import("./commands/audit.ts")).auditCheckpoint(context),
+    flags: [
+      ["-f, --follow", "then each further one as it is made"],
+      ["--to <file>", "with --follow: add them to this file, each on disk before the next"],
+    ],
+    run: async (context, _, flags) =>
+      (await import("./commands/audit.ts")).auditCheckpoint(context, flags),
   },
   {
     usage: "agent enroll",

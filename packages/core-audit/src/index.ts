@@ -1,3 +1,4 @@
+export { EXPORT_TYPE, exportAudit, type AuditExport, type ExportOptions } from "./export.ts";
 export { isSignedCheckpoint, type LogOwner, type SignatureVerifier } from "./checkpoint.ts";
 export type { AuditActor, AuditEntry, AuditEvent, Control } from "./entry.ts";
 export type { AuditFile, AuditFiles, ReadableFile, ReadableFiles } from "./files.ts";

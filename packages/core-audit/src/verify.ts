@@ -1,6 +1,7 @@
 import { toHex, type Checkpoint } from "@sesame/core-types";
 import { ChainReader, type Rules } from "./chain.ts";
 import { isSigned, type LogOwner, type SignatureVerifier } from "./checkpoint.ts";
+import type { Control } from "./entry.ts";
 import { readUpTo, withFile, type ReadableFile, type ReadableFiles } from "./files.ts";
 import { loadHashers, type LogHashers } from "./io/hashers.ts";
 import { nodeFiles } from "./io/node-files.ts";
@@ -14,8 +15,12 @@ export type VerifyOptions = LogOwner & {
   readonly suite: SignatureVerifier;
   /** Checkpoints that were kept outside of the log. */
   readonly anchors: readonly Checkpoint[];
+  /** Called with each good entry. The line, without line feed, is valid until it returns. */
+  readonly onEntry?: (entry: GoodEntry, line: Uint8Array) => void;
   readonly files?: ReadableFiles;
 };
+
+export type GoodEntry = { readonly sequence: number; readonly control: Control | null };
 
 /** `missing`: the log ends before it. `unreached`: the first bad entry comes before it. */
 export type AnchorState = "matches" | "contradicts" | "missing" | "unreached" | "not signed";
@@ -77,6 +82,7 @@ class Verification {
   readonly #files: ReadableFiles;
   readonly #hashers: LogHashers;
   readonly #chain: ChainReader;
+  readonly #onEntry: VerifyOptions["onEntry"];
   /** Ascending, those that the owner signed; the first `#passed` were compared. */
   readonly #anchors: { readonly sequence: number; readonly hash: string; state: AnchorState }[];
   readonly #forged: readonly number[];
@@ -95,6 +101,7 @@ class Verification {
   constructor(files: ReadableFiles, options: VerifyOptions, hashers: LogHashers) {
     this.#files = files;
     this.#hashers = hashers;
+    this.#onEntry = options.onEntry;
     const { installationId, publicKey, suite: verifier } = options;
     const rules: Rules = { installationId, publicKey, verifier, hasher: hashers.entry };
     this.#chain = new ChainReader(rules);
@@ -156,6 +163,7 @@ class Verification {
     }
     if (chain.control !== null) this.#note();
     if (!this.#compareAnchors(segment)) return false;
+    this.#onEntry?.(chain, block.subarray(start, end));
     this.#entries++;
     this.#line++;
     return true;

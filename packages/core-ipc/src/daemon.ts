@@ -5,7 +5,14 @@ export {
   type RunningDaemon,
 } from "./io/run-daemon.ts";
 export { jsonLog } from "./io/log.ts";
-export { errorCode, fileFault, privateDirectory, readBounded, replaceFile } from "./io/files.ts";
+export {
+  createFile,
+  errorCode,
+  fileFault,
+  privateDirectory,
+  readBounded,
+  replaceFile,
+} from "./io/files.ts";
 export { requireInstallation } from "./io/open-bus.ts";
 export { pathsFrom, type Paths } from "./install/paths.ts";
 export { createKeyFile, loadKeyFile, type IdentityKeys } from "./install/key-file.ts";

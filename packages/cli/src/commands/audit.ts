@@ -1,43 +1,70 @@
 import { identityOf, readBounded, requireInstallation } from "@sesame/core-ipc/daemon";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
-import { tailAudit, verifyAudit, type AuditEntry } from "@sesame/core-audit";
-import { BUS_HOST, Fault, fromHex, toHex, type Checkpoint } from "@sesame/core-types";
+import {
+  isSignedCheckpoint,
+  tailAudit,
+  verifyAudit,
+  type AuditEntry,
+  type AuditReport,
+  type LogOwner,
+} from "@sesame/core-audit";
+import { BUS_HOST, EXIT_CODES, Fault, fromHex, toHex, type Checkpoint } from "@sesame/core-types";
 import { pathsOf, withBus, type Context } from "../context.ts";
+import { LineFile } from "../io/line-file.ts";
 import { print } from "../io/print.ts";
 import { printable } from "../printable.ts";
 import type { Outcome } from "../render.ts";
 
+/** A file of checkpoints: 256 bytes each, one every ten minutes, for more than a year. */
+const MAX_ANCHOR_FILE = 16 * 1024 * 1024;
+
 export type VerifyFlags = { readonly anchor?: string };
 
 export async function auditVerify(context: Context, flags: VerifyFlags): Promise<Outcome> {
-  const paths = pathsOf(context);
-  const installation = requireInstallation(suite, paths);
-  const anchors = [...(await vaultAnchors(context)), ...fileAnchors(flags.anchor)];
-  const report = await verifyAudit(paths.audit, {
-    suite,
+  const owner = logOwner(context);
+  const kept = [...(await vaultAnchors(context)), ...fileAnchors(flags.anchor)];
+  const anchors = kept.map(({ checkpoint }) => checkpoint);
+  const report = await verifyAudit(pathsOf(context).audit, { suite, ...owner, anchors });
+  if (report.ok) return { text: [...linesOf(report), "OK"].join("\n"), data: report };
+  return notGood(context, report);
+}
+
+/** Whose signature the checkpoints have to carry. */
+export function logOwner(context: Context): LogOwner {
+  const installation = requireInstallation(suite, pathsOf(context));
+  return {
     installationId: fromHex(installation.id.replaceAll("-", "")) ?? new Uint8Array(16),
     publicKey: identityOf(installation, BUS_HOST).signingKey,
-    anchors,
-  });
-  const lines = [
+  };
+}
+
+/** Shows the report; with `--json` as data, like a good one, and the exit code tells. */
+export function notGood(context: Context, report: AuditReport): Outcome {
+  if (context.json) {
+    process.exitCode = EXIT_CODES.integrity.code;
+    return { text: "", data: report };
+  }
+  const { firstBad } = report;
+  const where =
+    firstBad === null
+      ? "an anchor does not match"
+      : `segment ${firstBad.segment}, line ${firstBad.line}: ${firstBad.reason}`;
+  print(1, `${linesOf(report).map(printable).join("\n")}\n`);
+  throw new Fault(
+    "integrity",
+    `the audit log was changed: ${where}`,
+    "keep the directory as evidence; everything before that entry is intact",
+  );
+}
+
+function linesOf(report: AuditReport): string[] {
+  return [
     `${report.entries} entries in ${report.segments} segments, ${report.checkpoints} checkpoints`,
     ...report.anchors.map(({ sequence, state }) => `anchor at entry ${sequence}: ${state}`),
     ...report.gaps.map(({ sequence, bytes }) => `gap at entry ${sequence}: ${bytes} bytes torn`),
     ...report.notes.map((note) => `note: ${note}`),
     ...report.blind.map((sentence) => `not seen: ${sentence}`),
   ];
-  if (report.ok) return { text: [...lines, "OK"].join("\n"), data: report };
-  const { firstBad } = report;
-  const where =
-    firstBad === null
-      ? "an anchor does not match"
-      : `segment ${firstBad.segment}, line ${firstBad.line}: ${firstBad.reason}`;
-  if (!context.json) print(1, `${lines.map(printable).join("\n")}\n`);
-  throw new Fault(
-    "integrity",
-    `the audit log was changed: ${where}`,
-    "keep the directory as evidence; everything before that entry is intact",
-  );
 }
 
 export type TailFlags = { readonly count: string; readonly follow?: boolean };
@@ -68,15 +95,15 @@ function line(entry: AuditEntry): string {
   return printable(words.filter((word) => word !== null && word !== "").join("  "));
 }
 
+/** A checkpoint that was kept outside of the log: by the vault of a profile, or in a file. */
+export type Anchor = { readonly profile: string | null; readonly checkpoint: Checkpoint };
+
 /** Checkpoints that unlocked vaults keep; none if the daemons do not run. */
-async function vaultAnchors(context: Context): Promise<Checkpoint[]> {
+export async function vaultAnchors(context: Context): Promise<readonly Anchor[]> {
   try {
     return await withBus(
       context,
-      async (bus) => {
-        const { anchors } = await bus.call("vault.anchors", {});
-        return anchors.map(({ checkpoint }) => checkpoint);
-      },
+      async (bus) => (await bus.call("vault.anchors", {})).anchors,
       false,
     );
   } catch {
@@ -86,15 +113,15 @@ async function vaultAnchors(context: Context): Promise<Checkpoint[]> {
 }
 
 /** Checkpoints that the operator kept: lines of JSON as `audit checkpoint` prints them. */
-function fileAnchors(path: string | undefined): Checkpoint[] {
+export function fileAnchors(path: string | undefined): readonly Anchor[] {
   if (path === undefined) return [];
-  const file = readBounded(path, 1024 * 1024);
+  const file = readBounded(path, MAX_ANCHOR_FILE);
   if (file === null) throw new Fault("not-found", `no file ${printable(path)}`, "check the path");
   return file
     .toString("utf8")
     .split("\n")
     .filter((text) => text.trim() !== "")
-    .map((text) => anchorOf(text));
+    .map((text) => ({ profile: null, checkpoint: anchorOf(text) }));
 }
 
 function anchorOf(text: string): Checkpoint {
@@ -117,16 +144,65 @@ function anchorOf(text: string): Checkpoint {
   return { sequence, timeMs: time, hash: hashBytes, signature: signatureBytes };
 }
 
-/** A checkpoint to keep elsewhere: on paper, in another repository, on another machine. */
-export function auditCheckpoint(context: Context): Promise<Outcome> {
+export type CheckpointFlags = { readonly follow?: boolean; readonly to?: string };
+
+/** A checkpoint to keep elsewhere, or each one as it is made, in a file or for a pipe. */
+export async function auditCheckpoint(context: Context, flags: CheckpointFlags): Promise<Outcome> {
+  if (flags.to !== undefined && flags.follow !== true)
+    throw new Fault("usage", "`--to` goes with `--follow`", "or redirect the output: `>> FILE`");
+  if (flags.follow === true) return followCheckpoints(context, flags.to);
   return withBus(context, async (bus) => {
-    const { checkpoint } = await bus.call("audit.checkpoint", {});
-    const data = {
-      sequence: checkpoint.sequence,
-      time: checkpoint.timeMs,
-      hash: toHex(checkpoint.hash),
-      signature: toHex(checkpoint.signature),
-    };
+    const data = lineOf((await bus.call("audit.checkpoint", {})).checkpoint);
     return { text: JSON.stringify(data), data };
   });
+}
+
+async function followCheckpoints(context: Context, path: string | undefined): Promise<Outcome> {
+  const owner = logOwner(context);
+  const file = path === undefined ? null : new LineFile(path);
+  try {
+    return await withBus(context, async (bus) => {
+      const ended = Promise.withResolvers<null>();
+      process.once("SIGINT", () => ended.resolve(null));
+      process.once("SIGTERM", () => ended.resolve(null));
+      let last = -1;
+      const keep = (checkpoint: Checkpoint): void => {
+        if (!isSignedCheckpoint(suite, owner, checkpoint)) throw notSigned();
+        if (checkpoint.sequence === last) return;
+        last = checkpoint.sequence;
+        const text = `${JSON.stringify(lineOf(checkpoint))}\n`;
+        if (file === null) print(1, text);
+        else file.add(text);
+      };
+      await bus.on("audit.checkpointed", ({ checkpoint }) => {
+        try {
+          keep(checkpoint);
+        } catch (cause) {
+          ended.reject(cause);
+        }
+      });
+      keep((await bus.call("audit.checkpoint", {})).checkpoint);
+      const over = await Promise.race([ended.promise, bus.closed.then(() => "lost" as const)]);
+      if (over === null) return { text: "", data: undefined };
+      throw new Fault(
+        "unavailable",
+        "the bus is gone, so no further checkpoint comes",
+        "run the command again; a service manager can do so by itself",
+      );
+    });
+  } finally {
+    file?.close();
+  }
+}
+
+function notSigned(): Fault {
+  return new Fault(
+    "integrity",
+    "what came is no checkpoint of this installation's log",
+    "run `sesame audit verify`; the bus may not be genuine",
+  );
+}
+
+function lineOf({ sequence, timeMs, hash, signature }: Checkpoint) {
+  return { sequence, time: timeMs, hash: toHex(hash), signature: toHex(signature) };
 }

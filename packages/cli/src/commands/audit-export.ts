@@ -1,0 +1,90 @@
+import { EXPORT_TYPE, exportAudit } from "@sesame/core-audit";
+import { equalBytes } from "@sesame/core-crypto";
+import { signEnvelope, type EnvelopeSigner } from "@sesame/core-crypto/dsse";
+import { nodeSuite as suite } from "@sesame/core-crypto/node";
+import {
+  createFile,
+  identityOf,
+  loadKeyFile,
+  requireInstallation,
+  type IdentityKeys,
+} from "@sesame/core-ipc/daemon";
+import { Fault, toHex } from "@sesame/core-types";
+import { keyFileOf, pathsOf, withBus, type Context } from "../context.ts";
+import { print } from "../io/print.ts";
+import type { Outcome } from "../render.ts";
+import { fileAnchors, logOwner, notGood, vaultAnchors } from "./audit.ts";
+
+export type ExportFlags = {
+  readonly from?: string;
+  readonly to?: string;
+  readonly out?: string;
+  readonly anchor?: string;
+};
+
+/** Reads the log itself, so that it needs no daemon to be honest; the exporter's key signs. */
+export async function auditExport(context: Context, flags: ExportFlags): Promise<Outcome> {
+  const from = entryNumber("--from", flags.from ?? "1");
+  const to = flags.to === undefined ? Infinity : entryNumber("--to", flags.to);
+  if (to < from) throw new Fault("usage", "`--to` comes before `--from`", "exchange them");
+  const owner = logOwner(context);
+  const keys = exporterKeys(context);
+  await signUpToNow(context);
+  const anchors = [...(await vaultAnchors(context)), ...fileAnchors(flags.anchor)];
+  const exporter = context.identity;
+  const given = { suite, ...owner, from, to, anchors, exporter, nowMs: Date.now() };
+  const made = await exportAudit(pathsOf(context).audit, given);
+  if (made.payload === null) return notGood(context, made.report);
+  const envelope = signEnvelope(EXPORT_TYPE, made.payload, [signerOf(keys)]);
+  const facts = {
+    from: made.from,
+    to: made.to,
+    exporterKey: toHex(keys.signingKey),
+    writerKey: toHex(owner.publicKey),
+  };
+  if (flags.out === undefined) {
+    print(1, envelope);
+    return { text: "", data: undefined };
+  }
+  if (!createFile(flags.out, Buffer.from(envelope)))
+    throw new Fault("exists", `${flags.out} exists already`, "nothing was changed; name another");
+  const text = [
+    `Entries ${facts.from} to ${facts.to} are in ${flags.out}.`,
+    `exporter's key  ${facts.exporterKey}`,
+    `writer's key    ${facts.writerKey}`,
+  ].join("\n");
+  return { text, data: { file: flags.out, ...facts } };
+}
+
+function signerOf({ signingKey, signingSeed }: IdentityKeys): EnvelopeSigner {
+  const sign = (message: Uint8Array): Uint8Array => suite.ed25519Sign(signingSeed, message);
+  return { publicKey: signingKey, sign };
+}
+
+/** The keys of the one who signs: registered, so that others can find the public one. */
+function exporterKeys(context: Context): IdentityKeys {
+  const paths = pathsOf(context);
+  const known = identityOf(requireInstallation(suite, paths), context.identity);
+  const keys = loadKeyFile(suite, keyFileOf(paths, context.identity));
+  if (keys !== null && equalBytes(keys.signingKey, known.signingKey)) return keys;
+  throw new Fault(
+    "config",
+    `there is no key file of ${context.identity} to sign with`,
+    `restore ${paths.keys} from a backup`,
+  );
+}
+
+/** Has the writer sign the last entries; where it does not run, the export says what is unsigned. */
+async function signUpToNow(context: Context): Promise<void> {
+  try {
+    await withBus(context, (bus) => bus.call("audit.checkpoint", {}), false);
+  } catch {
+    // A log can be exported without daemons, and by whoever may not ask for checkpoints.
+  }
+}
+
+function entryNumber(flag: string, text: string): number {
+  const number = Number(text);
+  if (Number.isSafeInteger(number) && number >= 1) return number;
+  throw new Fault("usage", `\`${flag}\` takes the number of an entry`, "`sesame audit tail`");
+}
