@@ -78,6 +78,12 @@ export function exchange() {
     kind: "daemon",
     clearance: "internal",
     session: bytes(0, 16),
+    trust: {
+      authentication: "key",
+      exposure: "local",
+      posture: 100,
+      authorizedAt: 1_714_000_000,
+    },
   });
   const result = encode(row.result, {
     release: "0.1.0",

@@ -6,7 +6,8 @@ import { format, resolveConfig } from "prettier";
 import * as core from "../packages/core-types/src/index.ts";
 import { exchange } from "./docs-exchange.mjs";
 
-const { DENIALS, describe, EXIT_CODES, limits, MESSAGES } = core;
+const { AUTHENTICATIONS, DENIALS, describe, EXIT_CODES, EXPOSURES, KEY_MEMORY } = core;
+const { limits, MESSAGES } = core;
 const root = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const DOCUMENTS = ["docs/PROTOCOL.md", "docs/EXIT_CODES.md"];
 
@@ -88,7 +89,19 @@ function bounds() {
   return table(["name", "value", "meaning"], rows);
 }
 
-const BLOCKS = { messages, denials, limits: bounds, "exit-codes": exitCodes, exchange };
+/** The closed vocabulary of trust vectors. */
+function trust() {
+  const words = [
+    ["authentication", AUTHENTICATIONS],
+    ["exposure", EXPOSURES],
+  ].flatMap(([factor, meanings]) =>
+    Object.entries(meanings).map(([word, meaning], i) => row(factor, i, code(word), meaning)),
+  );
+  const memory = Object.entries(KEY_MEMORY).map(([kind, percent]) => row(code(kind), percent));
+  return `${table(["factor", "byte", "word", "meaning"], words)}\n\n${table(["memory of keys", "percent"], memory)}`;
+}
+
+const BLOCKS = { trust, messages, denials, limits: bounds, "exit-codes": exitCodes, exchange };
 
 async function generated(path) {
   const text = readFileSync(root(path), "utf8");

@@ -13,6 +13,7 @@ import {
   MAX_HEADER_BYTES,
   messageByTag,
   MESSAGES,
+  NO_TRUST,
   nothing,
   readClientHeader,
   toHex,
@@ -108,7 +109,7 @@ export class CompromisedHost {
       admit: (key) => {
         const identity = this.#registry.byKey(key);
         const { name = null, kind = null, clearance = "open" as const } = identity ?? {};
-        line.sender = { name, kind, clearance, session: id };
+        line.sender = { name, kind, clearance, session: id, trust: NO_TRUST };
         return { name, kind, clearance, maxEnvelopeBytes: limits.MAX_ENVELOPE_BYTES };
       },
       hello: {
@@ -213,4 +214,5 @@ const BUS: Sender = {
   kind: "daemon",
   clearance: "internal",
   session: new Uint8Array(16),
+  trust: NO_TRUST,
 };

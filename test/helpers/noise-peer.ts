@@ -44,6 +44,8 @@ export type PeerEnvelope = {
   readonly level: number;
   readonly target: string | null;
   readonly senderName: string | null;
+  /** As it stands in the header. */
+  readonly trust: Uint8Array;
   readonly payload: Uint8Array;
 };
 
@@ -244,8 +246,9 @@ function parse(bytes: Buffer): PeerEnvelope {
     return bytes.readUIntBE(at - length, length);
   };
   const bin = (): Uint8Array => {
-    at += 2 + bytes.readUInt8(at + 1);
-    return new Uint8Array(bytes.subarray(at - 16, at));
+    const length = bytes.readUInt8(at + 1);
+    at += 2 + length;
+    return new Uint8Array(bytes.subarray(at - length, at));
   };
   const text = (): string | null => {
     const tag = bytes.readUInt8(at++);
@@ -254,11 +257,12 @@ function parse(bytes: Buffer): PeerEnvelope {
     at += length;
     return bytes.toString("utf8", at - length, at);
   };
-  if (bytes.readUInt8(at++) !== 0x9b || uint() !== 1) throw new Error("not a routed header");
+  if (bytes.readUInt8(at++) !== 0x9c || uint() !== 1) throw new Error("not a routed header");
   const fields = { type: uint(), id: bin(), tag: uint(), level: uint(), target: text() };
   uint();
   const senderName = text();
   at += 2; // kind and clearance
   bin();
-  return { ...fields, senderName, payload: new Uint8Array(bytes.subarray(at)) };
+  const trust = bin();
+  return { ...fields, senderName, trust, payload: new Uint8Array(bytes.subarray(at)) };
 }

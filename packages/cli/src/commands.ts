@@ -217,6 +217,11 @@ export const COMMANDS: readonly Command[] = [
     run: async (context) => (await import("./commands/record.ts")).recordRenew(context),
   },
   {
+    usage: "trust show [name]",
+    summary: "what the bus tells owners of this connection, or of those of an identity, and why",
+    run: async (context, [name]) => (await import("./commands/trust.ts")).trustShow(context, name),
+  },
+  {
     usage: "daemon start",
     summary: "start the daemons in the background",
     run: async (context) => (await import("./commands/daemon.ts")).daemonStart(context),

@@ -1,6 +1,7 @@
 import { Command as Parser, CommanderError } from "commander";
 import { Fault, RELEASE } from "@sesame/core-types";
 import { COMMANDS, type Command, type Flags } from "./commands.ts";
+import { isArgument } from "./quick.ts";
 
 /** What a command line asks for. */
 export type Request = {
@@ -67,7 +68,7 @@ export function build(choose: (request: Request) => void): Parser {
 
 function add(program: Parser, command: Command, choose: (request: Request) => void): void {
   const words = command.usage.split(" ");
-  const end = words.findIndex((word) => word.startsWith("<"));
+  const end = words.findIndex(isArgument);
   const names = end === -1 ? words : words.slice(0, end);
   let parent = program;
   for (const name of names.slice(0, -1)) {
@@ -84,7 +85,10 @@ function add(program: Parser, command: Command, choose: (request: Request) => vo
   if (command.passThrough === true) leaf.passThroughOptions();
   leaf.action((...given: unknown[]) => {
     const flags = leaf.optsWithGlobals<Flags>();
-    const positional = given.slice(0, -2).flat() as string[];
+    const positional = given
+      .slice(0, -2)
+      .flat()
+      .filter((word) => word !== undefined) as string[];
     choose({ command, words: positional, flags, json: flags["json"] === true });
   });
 }

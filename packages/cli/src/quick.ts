@@ -48,12 +48,18 @@ function startsWith(argv: readonly string[], names: readonly string[]): boolean 
 
 /** The words that name a command: those of its usage before the first argument. */
 export function wordsOf({ usage }: Command): string[] {
-  return usage.split(" ").filter((word) => !word.startsWith("<"));
+  return usage.split(" ").filter((word) => !isArgument(word));
+}
+
+/** As commander writes them: `<name>`, or `[name]` for one that may be left out. */
+export function isArgument(word: string): boolean {
+  return word.startsWith("<") || word.startsWith("[");
 }
 
 function fits({ usage }: Command, count: number): boolean {
-  const takes = usage.split(" ").filter((word) => word.startsWith("<"));
-  return usage.includes("...") ? count >= takes.length : count === takes.length;
+  const takes = usage.split(" ").filter(isArgument);
+  const least = takes.filter((word) => word.startsWith("<")).length;
+  return count >= least && (usage.includes("...") || count <= takes.length);
 }
 
 function knownFlags(command: Command): ReadonlyMap<string, Flag> {

@@ -4,6 +4,7 @@ export {
   type BusServerOptions,
   type Holder,
   type Incident,
+  type Served,
 } from "./io/bus-server.ts";
 export { Dispatcher, type Answer, type Call, type Handlers } from "./bus/dispatcher.ts";
 export {

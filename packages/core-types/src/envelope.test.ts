@@ -16,6 +16,14 @@ import {
 import { Violation } from "./errors.ts";
 import { IDENTITY_KINDS } from "./identity.ts";
 import { LEVELS } from "./level.ts";
+import {
+  AUTHENTICATIONS,
+  EXPOSURES,
+  NO_TRUST,
+  TRUST_BYTES,
+  type Authentication,
+  type Exposure,
+} from "./trust.ts";
 
 const id = fc.uint8Array({ minLength: 16, maxLength: 16 });
 const plain = { noNullPrototype: true };
@@ -30,12 +38,23 @@ const header: fc.Arbitrary<ClientHeader> = fc.record(
   },
   plain,
 );
+const ways = Object.keys(AUTHENTICATIONS) as Authentication[];
+const networks = Object.keys(EXPOSURES) as Exposure[];
 const sender: fc.Arbitrary<Sender> = fc.record(
   {
     name: fc.option(fc.string({ unit: "binary-ascii", maxLength: 64 })),
     kind: fc.option(fc.constantFrom(...IDENTITY_KINDS)),
     clearance: fc.constantFrom(...LEVELS),
     session: id,
+    trust: fc.record(
+      {
+        authentication: fc.constantFrom(...ways),
+        exposure: fc.constantFrom(...networks),
+        posture: fc.nat(100),
+        authorizedAt: fc.nat(0xffff_ffff),
+      },
+      plain,
+    ),
   },
   plain,
 );
@@ -63,7 +82,7 @@ test("[ENVELOPE-2] a routed header carries the sender that the bus wrote", () =>
       const bytes = written(given, from);
       const read = readRoutedHeader(bytes);
       assert.deepEqual(read, { header: { ...given, sender: from }, length: bytes.length });
-      assert.equal((unpack(bytes) as unknown[]).length, 11);
+      assert.equal((unpack(bytes) as unknown[]).length, 12);
     }),
     { numRuns: RUNS },
   );
@@ -135,6 +154,12 @@ test("[ENVELOPE-3] whatever is read fits the buffer that it is written to again"
     kind: "extension",
     clearance: "secrets-only",
     session: new Uint8Array(16),
+    trust: {
+      authentication: "key-and-pid",
+      exposure: "local",
+      posture: 100,
+      authorizedAt: 0xffff_ffff,
+    },
   };
   const fits = written({ ...given, target: "t".repeat(256) }, largest);
   assert.equal(readRoutedHeader(fits).header.target, "t".repeat(256));
@@ -160,3 +185,28 @@ for (const [what, [at, byte]] of MALFORMED)
     bytes[at] = byte;
     assert.throws(() => readClientHeader(bytes), { rule: "ENVELOPE-1" });
   });
+
+test("[ENVELOPE-1] a vector with an unknown word, too high a posture or another length is refused", () => {
+  const given: ClientHeader = {
+    type: "publish",
+    id: new Uint8Array(16),
+    tag: 0x0500,
+    level: "open",
+    target: null,
+    ttlMs: 0,
+  };
+  const from = { name: null, kind: null, clearance: "open", session: new Uint8Array(16) } as const;
+  const bytes = written(given, { ...from, trust: NO_TRUST });
+  const at = bytes.length - TRUST_BYTES;
+  assert.deepEqual(readRoutedHeader(bytes).header.sender.trust, NO_TRUST);
+  for (const [place, byte] of [
+    [at, ways.length],
+    [at + 1, networks.length],
+    [at + 2, 101],
+    [at - 1, TRUST_BYTES - 1],
+  ] as const) {
+    const damaged = Uint8Array.from(bytes);
+    damaged[place] = byte;
+    assert.throws(() => readRoutedHeader(damaged), { rule: "ENVELOPE-1" });
+  }
+});

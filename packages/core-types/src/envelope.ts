@@ -3,6 +3,7 @@ import { Violation } from "./errors.ts";
 import { IDENTITY_KINDS, type IdentityKind } from "./identity.ts";
 import { LEVELS, type Level } from "./level.ts";
 import { MAX_IDENTITY_NAME, MAX_TOPIC_NAME, PROTOCOL_VERSION } from "./limits.ts";
+import { decodeTrust, encodeTrust, type Trust } from "./trust.ts";
 
 // An envelope is a MessagePack array, the header, followed by the payload's bytes as they are.
 // The bus reads and rewrites headers and never touches payloads. docs/PROTOCOL.md, Envelope.
@@ -23,8 +24,8 @@ export type ClientHeader = {
   readonly ttlMs: number;
 };
 
-/** What the bus knows of a sender from its handshake and its socket, and from nothing else. */
-export type Sender = {
+/** Who is at the other end of a connection, by its handshake. */
+export type Party = {
   /** Name of the registered identity; null for an unregistered connection. */
   readonly name: string | null;
   readonly kind: IdentityKind | null;
@@ -33,21 +34,28 @@ export type Sender = {
   readonly session: Uint8Array;
 };
 
+/** What the bus knows of a sender from its handshake and its socket, and from nothing else. */
+export type Sender = Party & {
+  /** Advice: an owner may refuse more because of it, and never less. */
+  readonly trust: Trust;
+};
+
 /** The header as the bus hands it on: only here is there a sender. */
 export type RoutedHeader = ClientHeader & { readonly sender: Sender };
 
 const CLIENT_FIELDS = 7;
-const ROUTED_FIELDS = 11;
+const ROUTED_FIELDS = 12;
 /** Bytes that any header fits in. */
-export const MAX_HEADER_BYTES = 64 + MAX_TOPIC_NAME + MAX_IDENTITY_NAME;
+export const MAX_HEADER_BYTES = 80 + MAX_TOPIC_NAME + MAX_IDENTITY_NAME;
 
-/** The sender's four fields, encoded once per connection. */
+/** The sender's five fields, encoded once per connection. */
 export function encodeSender(sender: Sender): Uint8Array {
   const writer = new Writer(new Uint8Array(MAX_HEADER_BYTES));
   writeText(writer, sender.name);
   writer.byte(sender.kind === null ? 0xc0 : IDENTITY_KINDS.indexOf(sender.kind));
   writer.uint(LEVELS.indexOf(sender.clearance));
   writer.bin(sender.session);
+  writer.bin(encodeTrust(sender.trust));
   return writer.out.slice(0, writer.at);
 }
 
@@ -89,7 +97,10 @@ export function readRoutedHeader(from: Uint8Array): { header: RoutedHeader; leng
   const fields = readFields(reader);
   const name = readText(reader, MAX_IDENTITY_NAME);
   const kind = readKind(reader);
-  const sender = { name, kind, clearance: readLevel(reader), session: readId(reader) };
+  const clearance = readLevel(reader);
+  const session = readId(reader);
+  const trust = decodeTrust(reader.bin());
+  const sender = { name, kind, clearance, session, trust };
   return { header: { ...fields, sender }, length: reader.at };
 }
 

@@ -25,6 +25,7 @@ export {
   writeHeader,
   type ClientHeader,
   type EnvelopeType,
+  type Party,
   type RoutedHeader,
   type Sender,
 } from "./envelope.ts";
@@ -94,3 +95,14 @@ export {
   type TextForm,
 } from "./schema.ts";
 export { subjectOf, type Subject } from "./subject.ts";
+export {
+  AUTHENTICATIONS,
+  EXPOSURES,
+  KEY_MEMORY,
+  NO_TRUST,
+  postureOf,
+  trustSchema,
+  type Authentication,
+  type Exposure,
+  type Trust,
+} from "./trust.ts";

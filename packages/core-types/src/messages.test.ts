@@ -63,6 +63,9 @@ const TAGS: Readonly<Record<string, number>> = {
   "secret.delete": 0x0313,
   "secret.fetch": 0x0314,
   "app.call": 0x0501,
+  "trust.own": 0x0115,
+  "trust.show": 0x0116,
+  "trust.report": 0x0117,
 };
 
 test("[MESSAGE-1] a tag that was given is never given to another kind", () => {

@@ -1,9 +1,10 @@
 import type { Capability } from "./capability.ts";
-import { BUS_HOST, ENROLLED_KINDS, VAULT_OWNER } from "./identity.ts";
+import { BUS_HOST, ENROLLED_KINDS, IDENTITY_KINDS, VAULT_OWNER } from "./identity.ts";
 import { LEVELS, type Level } from "./level.ts";
 import {
   DEFAULT_DEADLINE_MS,
   MAX_AUDIT_READ,
+  MAX_CONNECTIONS,
   MAX_FETCH_BYTES,
   MAX_IDENTITY_NAME,
   MAX_LIST_ITEMS,
@@ -30,6 +31,7 @@ import {
   type Infer,
   type Schema,
 } from "./schema.ts";
+import { trustSchema } from "./trust.ts";
 
 // The one table of message kinds. Types, handlers, routing, redaction, generators and the table
 // of docs/PROTOCOL.md derive from it. Tags are never reused.
@@ -85,6 +87,9 @@ export const postureSchema = struct({
 export type Posture = Infer<typeof postureSchema>;
 
 const identityName = text(MAX_IDENTITY_NAME, "identity-name");
+
+/** Daemons that serve, with what the posture of each counts for; null: it has not reported. */
+const daemonPostures = list(struct({ name: identityName, posture: nullable(uint) }), MAX_PROFILES);
 const publicKey = bytes(32, 32);
 const wanted = {
   name: identityName,
@@ -217,6 +222,45 @@ export const MESSAGES = {
     audit: "always",
     idempotent: true,
     params: nothing,
+    result: nothing,
+  }),
+
+  // Trust vectors. docs/PROTOCOL.md, Trust vector.
+  "trust.own": request({
+    tag: 0x0115,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: null,
+    sealed: false,
+    audit: "never",
+    idempotent: true,
+    params: nothing,
+    result: struct({ trust: trustSchema, daemons: daemonPostures }),
+  }),
+  "trust.show": request({
+    tag: 0x0116,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "audit-read",
+    sealed: false,
+    audit: "refused",
+    idempotent: true,
+    params: struct({ name: identityName }),
+    result: struct({
+      kind: nullable(oneOf(IDENTITY_KINDS)),
+      connections: list(struct({ pid: uint, trust: trustSchema }), MAX_CONNECTIONS),
+      daemons: daemonPostures,
+    }),
+  }),
+  "trust.report": request({
+    tag: 0x0117,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "daemon",
+    sealed: false,
+    audit: "refused",
+    idempotent: true,
+    params: struct({ posture: postureSchema }),
     result: nothing,
   }),
 

@@ -1,6 +1,15 @@
 import { enrolmentProof, measurePosture } from "@sesame/core-ipc/daemon";
-import { Denial, type AuditRecord, type BUS_HOST, type Checkpoint } from "@sesame/core-types";
-import type { Handlers } from "@sesame/core-ipc/server";
+import {
+  Denial,
+  postureOf,
+  type AuditRecord,
+  type BUS_HOST,
+  type Checkpoint,
+  type IdentityKind,
+  type Posture,
+  type Trust,
+} from "@sesame/core-types";
+import type { Handlers, Served } from "@sesame/core-ipc/server";
 import type { LogFile } from "./io/log-files.ts";
 import { dismiss, enter, ofKey, waiting, type WaitingRoom } from "./enrolment/waiting-room.ts";
 import { create, listed, setActive, setDefault, type Profiles } from "./profile/profiles.ts";
@@ -25,6 +34,14 @@ export type Host = {
   /** True if this is the signature of the key over the bytes. */
   readonly verify: (key: Uint8Array, signed: Uint8Array, signature: Uint8Array) => boolean;
   readonly wallMs: () => number;
+  /** The daemons that serve, with what they have measured of themselves. */
+  readonly served: () => readonly Served[];
+  /** Takes over what a daemon has measured of itself. */
+  readonly report: (session: Uint8Array, posture: Posture) => void;
+  /** Null if there is no such identity. */
+  readonly kindOf: (name: string) => IdentityKind | null;
+  /** The connections of an identity. */
+  readonly trustOf: (name: string) => readonly { readonly pid: number; readonly trust: Trust }[];
   readonly isTaken: (name: string) => boolean;
   readonly waitingRoom: () => WaitingRoom;
   /** Makes a new state durable. */
@@ -52,6 +69,12 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
     return mine;
   }
 
+  const daemons = (): { name: string; posture: number | null }[] =>
+    host.served().map(({ name, posture }) => ({
+      name,
+      posture: posture === null ? null : postureOf(posture),
+    }));
+
   return {
     "status.get": (_, { identity }) => ({
       release: host.release,
@@ -63,6 +86,19 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
     }),
 
     "bus.posture": () => measurePosture(),
+
+    "trust.own": (_, { trust }) => ({ trust, daemons: daemons() }),
+
+    "trust.show": ({ name }, call) => {
+      call.about(null, name);
+      const connections = [...host.trustOf(name)];
+      return { kind: host.kindOf(name), connections, daemons: daemons() };
+    },
+
+    "trust.report": ({ posture }, { session }) => {
+      host.report(session, posture);
+      return {};
+    },
 
     "bus.reload": async (_, call) => {
       const { changes, adopt } = host.reread();

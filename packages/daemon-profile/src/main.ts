@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { openAuditLog, type AuditActor, type AuditEvent, type AuditLog } from "@sesame/core-audit";
 import {
   loadKeyFile,
+  measurePosture,
   RecordInForce,
   runDaemon,
   type DaemonContext,
@@ -24,7 +25,7 @@ import {
   RELEASE,
   toHex,
   VAULT_OWNER,
-  type Sender,
+  type Party,
 } from "@sesame/core-types";
 import { RefusalLimit } from "./audit/refusals.ts";
 import { changesOf, isTaken } from "./enrolment/members.ts";
@@ -71,7 +72,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
   const refusals = new RefusalLimit();
   const idOf = (name: string | null): string | null =>
     name === null ? null : (registry.byName(name)?.id ?? null);
-  const evidence = (peer: Peer | null, sender: Sender | null): AuditActor => ({
+  const evidence = (peer: Peer | null, sender: Party | null): AuditActor => ({
     name: sender?.name ?? null,
     identity: idOf(sender?.name ?? null),
     session: sender === null ? null : toHex(sender.session),
@@ -113,6 +114,10 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
       keyOf: (session) => bus.peerOf(session)?.key ?? null,
       verify: (key, signed, signature) => suite.ed25519Verify(key, signed, signature),
       wallMs: clock.wallMs,
+      served: () => bus.served(),
+      report: (session, posture) => bus.report(session, posture),
+      kindOf: (name) => registry.byName(name)?.kind ?? null,
+      trustOf: (name) => bus.trustOf(name),
       isTaken: (name) => isTaken(inForce.installation, name),
       waitingRoom: () => room,
       setWaitingRoom: (state) => {
@@ -152,6 +157,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     registry,
     clock,
     log,
+    posture: measurePosture(),
     uids: [process.getuid?.() ?? 0],
     answer: (header, payload) => dispatcher.answer(header, payload),
     incident: (incident) => recordIncident(incident),

@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
-import { encode, Denial, Fault, MESSAGES, type RequestName, type Sender } from "@sesame/core-types";
+import {
+  encode,
+  Denial,
+  Fault,
+  MESSAGES,
+  type RequestName,
+  type Sender,
+  type Trust,
+} from "@sesame/core-types";
 import type { BusClient } from "@sesame/core-ipc/client";
 import { readDenial } from "../../../packages/core-ipc/src/bus/dispatcher.ts";
 import { CompromisedHost, type Captured } from "../../helpers/compromised-host.ts";
@@ -11,6 +19,12 @@ import { freshId } from "../../helpers/raw-client.ts";
 const NAME = "prod/database-url";
 const VALUE = "postgres://app:hunter2-of-the-house@db";
 const profile = "default";
+const PRAISE: Trust = {
+  authentication: "key-and-pid",
+  exposure: "local",
+  posture: 100,
+  authorizedAt: 0xffff_ffff,
+};
 
 let home: Home;
 let host: CompromisedHost;
@@ -187,7 +201,7 @@ test("[SEAL-6] two answers that the host exchanges are both refused", async () =
   await operator.close();
 });
 
-test("[SEAL-7] a lie about who is calling gives nobody a right", async () => {
+test("[SEAL-7] [TRUST-4] a lie about who is calling gives nobody a right", async () => {
   // SECURITY: a lying host could have the owner serve any client, or itself, as the operator.
   const operator = await home.connect();
   assert.equal(await read(operator), VALUE);
@@ -196,6 +210,7 @@ test("[SEAL-7] a lie about who is calling gives nobody a right", async () => {
   assert.equal(truth.name, "operator");
   const lies: ((sender: Sender) => Sender)[] = [
     ({ session }) => ({ ...truth, session }),
+    (sender) => ({ ...sender, trust: PRAISE }),
     ({ session }) => ({ ...truth, name: "daemon-profile", kind: "daemon", session }),
     (sender) => ({ ...sender, kind: "human", clearance: "secrets-only" }),
   ];

@@ -9,6 +9,7 @@ import {
   LEVELS,
   MAX_HEADER_BYTES,
   MESSAGES,
+  NO_TRUST,
   TOPIC_TAG,
   VAULT_OWNER,
   writeHeader,
@@ -191,6 +192,7 @@ test("[ENVELOPE-2] a client that writes a sender into its header is thrown out",
     kind: "daemon",
     clearance: "secrets-only",
     session: new Uint8Array(16),
+    trust: NO_TRUST,
   });
   const header = new Uint8Array(2 * MAX_HEADER_BYTES);
   const { tag, level } = MESSAGES["vault.changed"];

@@ -11,6 +11,7 @@ import {
   hasCapability,
   IDENTITY_KINDS,
   MESSAGES,
+  NO_TRUST,
   stampUuidV7,
   type AuditRecord,
   type BUS_HOST,
@@ -18,6 +19,7 @@ import {
   type Level,
   type RequestName,
   type RoutedHeader,
+  type Trust,
   type VAULT_OWNER,
 } from "@sesame/core-types";
 import { arbitraryOf } from "../../../../test/helpers/arbitrary.ts";
@@ -106,7 +108,12 @@ function world(
   return { dispatcher, clock, records, handled, logged };
 }
 
-function headerOf(name: RequestName, from: Identity | null, clock: World["clock"]): RoutedHeader {
+function headerOf(
+  name: RequestName,
+  from: Identity | null,
+  clock: World["clock"],
+  trust = NO_TRUST,
+): RoutedHeader {
   const { tag, level } = MESSAGES[name];
   return {
     type: "request",
@@ -120,6 +127,7 @@ function headerOf(name: RequestName, from: Identity | null, clock: World["clock"
       kind: from?.kind ?? null,
       clearance: from?.clearance ?? ("open" satisfies Level),
       session: new Uint8Array(16).fill(7),
+      trust,
     },
   };
 }
@@ -130,9 +138,10 @@ async function ask(
   name: RequestName,
   from: Identity | null,
   params: unknown = sample(MESSAGES[name].params, 1),
+  trust = NO_TRUST,
 ): Promise<Uint8Array | Denial> {
   const row = MESSAGES[name];
-  const header = headerOf(name, from, clock);
+  const header = headerOf(name, from, clock, trust);
   const body = encode<unknown>(row.params, params);
   try {
     if (!row.sealed) return opened(await dispatcher.answer(header, body));
@@ -161,10 +170,11 @@ test("[OWNER-1] every kind is answered for those who hold its capability, and fo
   for (const name of owned)
     for (const from of [...identities, null]) {
       const place = world();
-      const { needs, audit } = MESSAGES[name];
+      const { needs, audit, level } = MESSAGES[name];
       const allowed =
-        needs === null ||
-        (from !== null &&
+        (needs === null && (from !== null || level === "open")) ||
+        (needs !== null &&
+          from !== null &&
           (needs === "daemon" ? from.kind === "daemon" : hasCapability(from.capabilities, needs)));
       const got = await ask(place, name, from);
       const what = `${name} for ${from?.name ?? "a stranger"}`;
@@ -189,6 +199,26 @@ test("[OWNER-1] every kind is answered for those who hold its capability, and fo
         place.records.map(({ outcome }) => outcome),
         audit === "never" ? [] : [`refused:${got.code}`],
       );
+    }
+});
+
+test("[TRUST-4] no vector makes an owner allow more", async () => {
+  // SECURITY: a lying bus could praise a connection until an owner serves it.
+  const praise: Trust = {
+    authentication: "key-and-pid",
+    exposure: "local",
+    posture: 100,
+    authorizedAt: 0xffff_ffff,
+  };
+  for (const name of owned)
+    for (const from of [...identities, null]) {
+      const outcomes = [];
+      for (const trust of [NO_TRUST, praise]) {
+        const place = world();
+        const got = await ask(place, name, from, undefined, trust);
+        outcomes.push([got instanceof Denial ? got.code : "ok", ...place.handled]);
+      }
+      assert.deepEqual(outcomes[0], outcomes[1], `${name} for ${from?.name ?? "a stranger"}`);
     }
 });
 

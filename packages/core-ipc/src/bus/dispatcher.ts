@@ -18,6 +18,7 @@ import {
   subjectOf,
   type Log,
   type Subject,
+  type Trust,
 } from "@sesame/core-types";
 import type { SealContext } from "../seal/context.ts";
 import type { OpenedRequest, SealedOwner, SealRefusal } from "../seal/sealed-owner.ts";
@@ -33,6 +34,8 @@ export type Call = {
   readonly identity: Identity | null;
   /** Bus session of the caller, 16 bytes. */
   readonly session: Uint8Array;
+  /** The bus's word about the connection: a reason to refuse more, never to refuse less. */
+  readonly trust: Trust;
   /** Names what the call is about, for the audit record of its outcome. */
   about: (profile: string | null, object?: string | null) => void;
   /** False for the names of secrets that the caller may not reach by this call. */
@@ -106,7 +109,7 @@ export class Dispatcher<Owner extends string> {
     const { identity, body, seal } = opened;
     const record = blank(row, header, identity);
     let recorded = row.audit !== "always";
-    const { session } = header.sender;
+    const { session, trust } = header.sender;
     try {
       const params = once(() => decode(row.params, body));
       const about = (): Subject => {
@@ -114,12 +117,19 @@ export class Dispatcher<Owner extends string> {
         record.profile = subject.profile;
         return subject;
       };
-      const permit = await admit(this.#options.gate ?? {}, { row, identity, session, about });
+      const permit = await admit(this.#options.gate ?? {}, {
+        row,
+        identity,
+        session,
+        trust,
+        about,
+      });
       // A kind that is not put on record takes effect with its handler.
       if (recorded) await permit.use();
       const call: Call = {
         identity,
         session,
+        trust,
         covers: permit.covers,
         about: (profile, object = null) => Object.assign(record, { profile, object }),
         record: async (objects = [null]) => {

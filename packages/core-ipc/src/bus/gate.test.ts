@@ -4,8 +4,10 @@ import {
   Denial,
   messageByTag,
   MESSAGES,
+  NO_TRUST,
   type Identity,
   type RequestName,
+  type Subject,
 } from "@sesame/core-types";
 import { identity } from "../testing/pair.ts";
 import {
@@ -24,7 +26,8 @@ const other = identity("other", { clearance: "secrets-only" });
 
 function asked(kind: RequestName, from: Identity | null): Asked {
   const row = messageByTag(MESSAGES[kind].tag) as Request;
-  return { row, identity: from, session, about: () => ({ profile: "work", names: ["a"] }) };
+  const about = (): Subject => ({ profile: "work", names: ["a"] });
+  return { row, identity: from, session, trust: NO_TRUST, about };
 }
 
 /** A gate whose every answer is yes, and the questions that it was asked. */

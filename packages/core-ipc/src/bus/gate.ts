@@ -8,6 +8,7 @@ import {
   type Identity,
   type MessageRow,
   type Subject,
+  type Trust,
 } from "@sesame/core-types";
 
 // What stands between a call and its handler, decided by the owner from what it knows itself.
@@ -22,6 +23,8 @@ export type Asked = {
   readonly identity: Identity | null;
   /** Bus session of the caller, 16 bytes. */
   readonly session: Uint8Array;
+  /** The bus's word about the connection: a reason to refuse more, never to refuse less. */
+  readonly trust: Trust;
   /**
    * Reads the parameters.
    *

@@ -16,7 +16,7 @@ import {
   type ClientHeader,
   type DenialCode,
   type Level,
-  type Sender,
+  type Party,
 } from "@sesame/core-types";
 
 /** Number of a connection, never used twice. */
@@ -47,7 +47,7 @@ export type Effect =
 type Waiting = { readonly caller: ConnectionId; readonly tag: number; readonly until: number };
 
 type Connection = {
-  sender: Sender;
+  sender: Party;
   readonly topics: Set<string>;
   /** Calls this connection was asked and has not answered, by call id. */
   readonly asked: Map<string, Waiting>;
@@ -88,7 +88,7 @@ export class Router {
     this.#servers.set(BUS_HOST, BUS_CONNECTION);
   }
 
-  connected(id: ConnectionId, sender: Sender): void {
+  connected(id: ConnectionId, sender: Party): void {
     this.#connections.set(id, {
       sender,
       topics: new Set(),
@@ -99,7 +99,7 @@ export class Router {
   }
 
   /** Whose connection it is from now on: what it sends later goes by the new clearance. */
-  identified(id: ConnectionId, sender: Sender): void {
+  identified(id: ConnectionId, sender: Party): void {
     const connection = this.#connections.get(id);
     if (connection !== undefined) connection.sender = sender;
   }
@@ -107,6 +107,12 @@ export class Router {
   /** True while some connection answers for the identity. */
   serves(name: string): boolean {
     return this.#servers.has(name);
+  }
+
+  /** True if this is the connection that answers for its identity. */
+  servedBy(id: ConnectionId): boolean {
+    const name = this.#connections.get(id)?.sender.name ?? null;
+    return name !== null && this.#servers.get(name) === id;
   }
 
   disconnected(id: ConnectionId): Effect[] {

@@ -8,6 +8,8 @@ import {
   encodeSender,
   limits,
   MESSAGES,
+  NO_TRUST,
+  postureOf,
   readClientHeader,
   stampUuidV7,
   toHex,
@@ -18,10 +20,13 @@ import {
   type Identity,
   type Log,
   type Params,
+  type Party,
+  type Posture,
   type RequestName,
   type Result,
   type RoutedHeader,
   type Sender,
+  type Trust,
 } from "@sesame/core-types";
 import { readDenial, type Answer } from "../bus/dispatcher.ts";
 import type { Registry } from "../bus/registry.ts";
@@ -51,6 +56,8 @@ export type BusServerOptions = {
   readonly registry: Registry;
   readonly clock: Clock;
   readonly log: Log;
+  /** What protects the bus host itself. */
+  readonly posture: Posture;
   /** Users whose processes may connect. */
   readonly uids: readonly number[];
   readonly incident: (incident: Incident) => void;
@@ -69,7 +76,16 @@ export type Holder = {
   readonly key: Uint8Array;
 };
 
+/** A daemon that serves, and what it has measured of itself. */
+export type Served = { readonly name: string; readonly posture: Posture | null };
+
 const TICK_MS = 250;
+const OWN: Party = {
+  name: BUS_HOST,
+  kind: "daemon",
+  clearance: "internal",
+  session: new Uint8Array(16),
+};
 
 /** The bus: sockets outside, the router inside. */
 export class BusServer {
@@ -84,8 +100,11 @@ export class BusServer {
   readonly #asked = new Map<string, (answer: Answer) => void>();
   readonly #timer: NodeJS.Timeout;
   readonly #pidNamespace = pidNamespace();
+  readonly #startedAt: number;
   #nextId = BUS_CONNECTION + 1;
   #open = 0;
+  /** Percent: the least that a daemon has. */
+  #posture: number;
 
   constructor(options: BusServerOptions) {
     this.#options = options;
@@ -93,8 +112,9 @@ export class BusServer {
       monotonicMs: options.clock.monotonicMs,
       room: (id) => this.#connections.get(id)?.room ?? Number.POSITIVE_INFINITY,
     });
-    const own = { name: BUS_HOST, kind: "daemon", clearance: "internal" } as const;
-    this.#senders.set(BUS_CONNECTION, encodeSender({ ...own, session: new Uint8Array(16) }));
+    this.#startedAt = seconds(options.clock);
+    this.#posture = postureOf(options.posture);
+    this.#stampOwn();
     this.#server = createServer({ pauseOnConnect: false }, (socket) => this.#accept(socket));
     this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
   }
@@ -119,6 +139,31 @@ export class BusServer {
     return peer && sender && key ? { peer, sender, key } : null;
   }
 
+  /** The daemons that serve, the bus host first, as far as they have said what protects them. */
+  served(): readonly Served[] {
+    const others = [...this.#connections.values()].flatMap(({ id, sender, posture }) =>
+      sender?.kind === "daemon" && sender.name !== null && this.#router.servedBy(id)
+        ? [{ name: sender.name, posture }]
+        : [],
+    );
+    return [{ name: BUS_HOST, posture: this.#options.posture }, ...others];
+  }
+
+  /** Takes over what a daemon has measured of itself. */
+  report(session: Uint8Array, posture: Posture): void {
+    const connection = this.#bySession.get(toHex(session));
+    if (connection === undefined) return;
+    connection.posture = posture;
+    this.#restamp();
+  }
+
+  /** The vectors of an identity's connections. */
+  trustOf(name: string): readonly { readonly pid: number; readonly trust: Trust }[] {
+    return [...this.#connections.values()].flatMap(({ sender, peer: { pid } }) =>
+      sender?.name === name ? [{ pid, trust: sender.trust }] : [],
+    );
+  }
+
   /**
    * Makes the live connections fit a registry that has changed: a key that was nobody's and is
    * somebody's now gets name and clearance; a connection whose identity is gone or another ends.
@@ -128,12 +173,12 @@ export class BusServer {
       const { sender, key } = connection;
       if (sender === null || key === null) continue;
       const { session } = sender;
-      const now = senderOf(this.#options.registry.byKey(key), session);
-      if (sameIdentity(sender, now)) continue;
-      if (sender.name === null) {
-        connection.sender = now;
-        this.#open--;
-        this.#senders.set(connection.id, encodeSender(now));
+      const identity = this.#options.registry.byKey(key);
+      const now = { ...partyOf(identity, session), trust: this.#trust(identity, connection.peer) };
+      const same = sameIdentity(sender, now);
+      if (same || sender.name === null) {
+        if (!same) this.#open--;
+        this.#stamp(connection, now);
         this.#router.identified(connection.id, now);
       } else {
         this.#report(connection.peer, "bus.connection", null, REVOKED, sender);
@@ -256,17 +301,16 @@ export class BusServer {
       (identity === null && this.#open >= limits.MAX_OPEN_CONNECTIONS);
     if (crowd) throw new Violation("LIMIT-1", "too many connections");
     const session = connection.session.sessionId;
-    const sender = senderOf(identity, session);
-    const { name, kind, clearance } = sender;
+    const party = partyOf(identity, session);
+    const { name, kind, clearance } = party;
     const maxEnvelopeBytes =
       identity === null ? limits.MAX_OPEN_ENVELOPE_BYTES : limits.MAX_ENVELOPE_BYTES;
-    connection.sender = sender;
     connection.key = key.slice();
     this.#halfOpen.delete(connection);
     if (identity === null) this.#open++;
     this.#bySession.set(toHex(session), connection);
-    this.#senders.set(connection.id, encodeSender(sender));
-    this.#router.connected(connection.id, sender);
+    this.#stamp(connection, { ...party, trust: this.#trust(identity, connection.peer) });
+    this.#router.connected(connection.id, party);
     return { name, kind, clearance, maxEnvelopeBytes };
   }
 
@@ -347,11 +391,51 @@ export class BusServer {
   #tick(): void {
     this.#carryOut(this.#router.tick());
     this.#flush();
+    this.#restamp();
     const now = this.#options.clock.monotonicMs();
     for (const connection of this.#connections.values()) {
       if (!connection.stalled(now)) continue;
       this.#report(connection.peer, "bus.connection", null, "closed:stalled", connection.sender);
       connection.destroy();
+    }
+  }
+
+  /** From evidence only; nothing here comes from what the client says. */
+  #trust(identity: Identity | null, { certain }: Peer): Trust {
+    if (identity === null) return { ...NO_TRUST, posture: this.#posture };
+    return {
+      authentication: certain ? "key-and-pid" : "key",
+      exposure: "local",
+      posture: this.#posture,
+      authorizedAt: seconds(this.#options.clock),
+    };
+  }
+
+  /** What goes out in the connection's name from now on says this of it. */
+  #stamp(connection: Connection, sender: Sender): void {
+    connection.sender = sender;
+    this.#senders.set(connection.id, encodeSender(sender));
+  }
+
+  #stampOwn(): void {
+    const trust = { authorizedAt: this.#startedAt, posture: this.#posture } as const;
+    const own = { ...OWN, trust: { authentication: "key", exposure: "local", ...trust } } as const;
+    this.#senders.set(BUS_CONNECTION, encodeSender(own));
+  }
+
+  /** Daemons come, go and report: every vector has the least posture of those that serve. */
+  #restamp(): void {
+    const postures = this.served().map(({ posture }) =>
+      posture === null ? 0 : postureOf(posture),
+    );
+    const least = Math.min(...postures);
+    if (least === this.#posture) return;
+    this.#posture = least;
+    this.#stampOwn();
+    for (const connection of this.#connections.values()) {
+      const { sender } = connection;
+      if (sender === null) continue;
+      this.#stamp(connection, { ...sender, trust: { ...sender.trust, posture: least } });
     }
   }
 
@@ -385,12 +469,17 @@ export class BusServer {
   }
 }
 
-function senderOf(identity: Identity | null, session: Uint8Array): Sender {
+function partyOf(identity: Identity | null, session: Uint8Array): Party {
   if (identity === null) return { name: null, kind: null, clearance: "open", session };
   const { name, kind, clearance } = identity;
   return { name, kind, clearance, session };
 }
 
-function sameIdentity(one: Sender, other: Sender): boolean {
+/** A header has four bytes for it. */
+function seconds(clock: Clock): number {
+  return Math.min(Math.max(0, Math.floor(clock.wallMs() / 1_000)), 0xffff_ffff);
+}
+
+function sameIdentity(one: Party, other: Party): boolean {
   return one.name === other.name && one.kind === other.kind && one.clearance === other.clearance;
 }

@@ -15,7 +15,10 @@ import {
   MESSAGES,
   VAULT_OWNER,
   type Identity,
+  type Posture,
+  type Sender,
 } from "@sesame/core-types";
+import { eventually } from "../../../../test/helpers/eventually.ts";
 import { NoisePeer } from "../../../../test/helpers/noise-peer.ts";
 import { Dispatcher, type Handlers } from "../bus/dispatcher.ts";
 import { Registry } from "../bus/registry.ts";
@@ -35,12 +38,27 @@ const identities: readonly Identity[] = [
     identity(name, {
       noiseKey: keysOf(name).publicKey,
       ...(name === "operator" ? { kind: "human", capabilities: ["admin"] } : { kind: "service" }),
+      ...(name === VAULT_OWNER ? { kind: "daemon" } : {}),
       clearance: name === "operator" || name === VAULT_OWNER ? "secrets-only" : "internal",
     }),
   ),
 ];
 const text = (from: Uint8Array): string => new TextDecoder().decode(from);
 const utf8 = (from: string): Uint8Array => new TextEncoder().encode(from);
+
+const GOOD: Posture = {
+  release: "test",
+  landlockAbi: 6,
+  filesConfined: true,
+  threads: 11,
+  threadsConfined: 11,
+  filters: 2,
+  dumpable: false,
+  coreLimit: 0,
+  secureMemory: "memfd_secret",
+  lockedBytes: 0,
+  memlockLimit: 0,
+};
 
 const STATUS = {
   release: "test",
@@ -55,6 +73,7 @@ async function start(t: TestContext, uids = [process.getuid?.() ?? 0]) {
   const socket = join(directory, "bus.sock");
   const clock = handClock();
   const incidents: Incident[] = [];
+  const asked: Sender[] = [];
   let heard: () => void = () => undefined;
   const server = new BusServer({
     suite,
@@ -62,12 +81,14 @@ async function start(t: TestContext, uids = [process.getuid?.() ?? 0]) {
     registry: new Registry(identities),
     clock,
     log: () => undefined,
+    posture: GOOD,
     uids,
     incident: (incident) => {
       incidents.push(incident);
       heard();
     },
     answer: (header) => {
+      asked.push(header.sender);
       if (header.tag !== MESSAGES["status.get"].tag) throw new Error("not asked here");
       const payload = encode(MESSAGES["status.get"].result, { ...STATUS, you: header.sender.name });
       return Promise.resolve({ type: "reply", payload });
@@ -103,7 +124,7 @@ async function start(t: TestContext, uids = [process.getuid?.() ?? 0]) {
       await new Promise<void>((resolve) => (heard = resolve));
     }
   };
-  return { server, socket, clock, client, peer, incident, incidents };
+  return { server, socket, clock, client, peer, incident, incidents, asked };
 }
 
 test("[HANDSHAKE-4] a client is what its key says, and unregistered without one", async (t) => {
@@ -399,11 +420,89 @@ test("[ENVELOPE-2] a client cannot write the sender", async (t) => {
   const { peer, incident } = await start(t);
   const hostile = await peer("app");
   const header = hostile.envelope({ tag: 0x0110 });
-  header[0] = 0x9b;
-  const sender = [0xa8, ...utf8("operator"), 0, 3, 0xc4, 16, ...new Uint8Array(16)];
+  header[0] = 0x9c;
+  const trust = [0xc4, 7, 2, 0, 100, 0xff, 0xff, 0xff, 0xff];
+  const sender = [0xa8, ...utf8("operator"), 0, 3, 0xc4, 16, ...new Uint8Array(16), ...trust];
   hostile.send(new Uint8Array([...header, ...sender]));
   await hostile.ended;
   await incident(/bus.violation ENVELOPE-1/);
+});
+
+test("[TRUST-1] the vector says what the bus saw of each connection, not what its client says", async (t) => {
+  // SECURITY: a program that could praise itself would pass whatever asks for a minimum of trust.
+  const { client, asked, server, clock } = await start(t);
+  clock.turn(5_999);
+  const seconds = Math.floor(clock.wallMs() / 1_000);
+  for (const name of ["app", undefined] as const) {
+    const one = await client(name);
+    await one.call("status.get", {});
+    const { certain } = server.peerOf(one.session)?.peer ?? { certain: false };
+    assert.deepEqual(asked.at(-1)?.trust, {
+      authentication: name === undefined ? "none" : certain ? "key-and-pid" : "key",
+      exposure: "local",
+      posture: 100,
+      authorizedAt: name === undefined ? 0 : seconds,
+    });
+  }
+});
+
+test("[TRUST-1] [ENVELOPE-2] the second implementation finds the vector where it stands", async (t) => {
+  const { peer, clock } = await start(t);
+  const app = await peer("app");
+  app.send(app.envelope({ tag: 0x0110, payload: new Uint8Array([0x90]) }));
+  const got = await app.next();
+  const time = Buffer.alloc(4);
+  time.writeUInt32BE(Math.floor(clock.wallMs() / 1_000));
+  assert.deepEqual(Buffer.from(got?.trust ?? []), Buffer.from([1, 0, 100, ...time]));
+});
+
+test("[TRUST-2] [TRUST-3] the posture is that of the worst daemon that serves", async (t) => {
+  // SECURITY: keys that any program can read would be told as well kept.
+  const { client, server, asked } = await start(t);
+  const app = await client("app");
+  const posture = async (percent: number): Promise<void> => {
+    await eventually(`a posture of ${percent} %`, async () => {
+      await app.call("status.get", {});
+      return asked.at(-1)?.trust.posture === percent;
+    });
+  };
+  await posture(100);
+  const vault = await client(VAULT_OWNER);
+  await vault.serve(() => Promise.reject(new Denial("unknown-kind")));
+  await posture(0);
+  const wrong: Partial<Posture>[] = [
+    { filesConfined: false },
+    { threadsConfined: 10 },
+    { dumpable: true },
+    { coreLimit: 1 },
+    { secureMemory: "none" },
+  ];
+  server.report(vault.session, { ...GOOD, secureMemory: "mlock" });
+  await posture(50);
+  for (const one of wrong) {
+    server.report(vault.session, { ...GOOD, ...one });
+    await posture(0);
+    server.report(vault.session, GOOD);
+    await posture(100);
+  }
+  server.report(vault.session, { ...GOOD, secureMemory: "mlock" });
+  await posture(50);
+  await vault.close();
+  await posture(100);
+});
+
+test("[TRUST-3] reading the record again renews the authorization of those that are in it", async (t) => {
+  const { client, server, clock, asked } = await start(t);
+  const [app, stranger] = [await client("app"), await client()];
+  const before = Math.floor(clock.wallMs() / 1_000);
+  clock.turn(60_000);
+  await app.call("status.get", {});
+  assert.equal(asked.at(-1)?.trust.authorizedAt, before);
+  server.reregister();
+  await app.call("status.get", {});
+  assert.equal(asked.at(-1)?.trust.authorizedAt, before + 60);
+  await stranger.call("status.get", {});
+  assert.equal(asked.at(-1)?.trust.authorizedAt, 0);
 });
 
 test("[ENVELOPE-3] the largest envelope of a hostile sender does not cost the receiver its connection", async (t) => {

@@ -4,6 +4,7 @@ import {
   MAX_HEADER_BYTES,
   writeHeader,
   type ClientHeader,
+  type Posture,
   type Sender,
 } from "@sesame/core-types";
 import type { ServerSession } from "../wire/session.ts";
@@ -32,6 +33,8 @@ export class Connection {
   sender: Sender | null = null;
   /** The static key that the handshake proved, 32 bytes. */
   key: Uint8Array | null = null;
+  /** What a daemon has measured of itself. */
+  posture: Posture | null = null;
   #flushed = 0;
   #progressAt: number;
 

@@ -4,6 +4,8 @@ import type { Credentials } from "../wire/hello.ts";
 
 /** Who is at the other end of a socket, as far as the kernel can say. */
 export type Peer = Credentials & {
+  /** The kernel named a process that lives: its pid cannot stand for another one. */
+  readonly certain: boolean;
   /** Path of its program, or null where it could not be read or is not certain. */
   readonly executable: string | null;
   /** systemd unit, likewise. */
@@ -29,12 +31,13 @@ export function peerOf(fd: number): Peer {
     const units = certain ? [...(cgroup ?? "").matchAll(UNIT)] : [];
     return {
       ...credentials,
+      certain,
       executable: certain ? executable : null,
       unit: units.at(-1)?.[1] ?? null,
     };
   } catch {
     // ESRCH: the peer is gone already. Its socket will say so too.
-    return { ...credentials, executable: null, unit: null };
+    return { ...credentials, certain: false, executable: null, unit: null };
   } finally {
     pidfd?.close();
   }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { connectBus, type BusClient, type BusClientOptions } from "@sesame/core-ipc/client";
+import { measurePosture } from "@sesame/core-ipc/daemon";
 import type { Answer } from "@sesame/core-ipc/server";
 import { Denial, Fault, type Checkpoint, type Log, type RoutedHeader } from "@sesame/core-types";
 
@@ -79,6 +80,7 @@ export class BusLink {
       await bus.on("profile.changed", (event) => tell(event.profiles));
       await bus.on("audit.checkpointed", ({ checkpoint }) => checkpointed(checkpoint));
       tell((await bus.call("profile.list", {})).profiles);
+      await bus.call("trust.report", { posture: measurePosture() });
       await bus.serve(answer);
     } catch (cause) {
       await bus.close();

@@ -1,0 +1,86 @@
+import { Violation } from "./errors.ts";
+import type { Posture } from "./messages.ts";
+import { oneOf, struct, uint, type Infer, type Schema } from "./schema.ts";
+
+// The trust vector: what the bus found out about a connection, for owners that want to refuse more
+// than they must. docs/PROTOCOL.md, Trust vector. The sixth factor is the sender's kind.
+
+/** How the sender proved who it is, weakest first; the place in the table is the byte. */
+export const AUTHENTICATIONS = {
+  none: "its key is nobody's",
+  key: "the handshake proved the key of an identity",
+  "key-and-pid":
+    "the handshake proved the key of an identity, and the kernel named a living process",
+} as const;
+export type Authentication = keyof typeof AUTHENTICATIONS;
+
+/** Through what the connection came, least exposed first; the place in the table is the byte. */
+export const EXPOSURES = { local: "a Unix socket of this machine" } as const;
+export type Exposure = keyof typeof EXPOSURES;
+
+/** Percent that the memory of a confined daemon's keys counts for. */
+export const KEY_MEMORY = {
+  memfd_secret: 100,
+  mlock: 50,
+  none: 0,
+} as const satisfies Record<Posture["secureMemory"], number>;
+
+const WAYS = Object.keys(AUTHENTICATIONS) as readonly Authentication[];
+const NETWORKS = Object.keys(EXPOSURES) as readonly Exposure[];
+
+const schema = {
+  authentication: oneOf(WAYS),
+  exposure: oneOf(NETWORKS),
+  /** Percent: the least that a daemon has. */
+  posture: uint,
+  /** Unix seconds at which the bus last found the identity in the signed record; 0: never. */
+  authorizedAt: uint,
+} as const;
+
+export const trustSchema: Schema<Trust> = struct(schema);
+export type Trust = { readonly [F in keyof typeof schema]: Infer<(typeof schema)[F]> };
+
+/** That of a connection of which nothing is known. */
+export const NO_TRUST: Trust = {
+  authentication: "none",
+  exposure: "local",
+  posture: 0,
+  authorizedAt: 0,
+};
+
+export const TRUST_BYTES = 7;
+
+/** As it stands in a header: authentication, exposure, posture, u32 of the time. */
+export function encodeTrust(trust: Trust): Uint8Array {
+  const out = new Uint8Array(TRUST_BYTES);
+  out[0] = WAYS.indexOf(trust.authentication);
+  out[1] = NETWORKS.indexOf(trust.exposure);
+  out[2] = trust.posture;
+  new DataView(out.buffer).setUint32(3, trust.authorizedAt);
+  return out;
+}
+
+/** @throws {Violation} ENVELOPE-1 */
+export function decodeTrust(from: Uint8Array): Trust {
+  // By index: this runs for every message, and destructuring would iterate.
+  const at = (i: number): number => from[i] ?? 0;
+  const authentication = WAYS[at(0)];
+  const exposure = NETWORKS[at(1)];
+  const posture = at(2);
+  if (
+    from.length !== TRUST_BYTES ||
+    authentication === undefined ||
+    exposure === undefined ||
+    posture > 100
+  )
+    throw new Violation("ENVELOPE-1", "not a trust vector");
+  const authorizedAt = at(3) * 0x100_0000 + at(4) * 0x1_0000 + at(5) * 0x100 + at(6);
+  return { authentication, exposure, posture, authorizedAt };
+}
+
+/** Percent: how well a daemon keeps its keys. One that is not confined keeps them badly. */
+export function postureOf(measured: Posture): number {
+  const { filesConfined, threads, threadsConfined, dumpable, coreLimit } = measured;
+  const confined = filesConfined && threadsConfined === threads && !dumpable && coreLimit === 0;
+  return confined ? KEY_MEMORY[measured.secureMemory] : 0;
+}

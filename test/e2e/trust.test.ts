@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { secureMemory } from "@sesame/native";
+import { KEY_MEMORY, type Trust } from "@sesame/core-types";
+import { Home } from "../helpers/home.ts";
+
+type Own = {
+  name: string | null;
+  kind: string | null;
+  trust: Trust;
+  factors: { factor: string; value: string; why: string }[];
+};
+type Shown = { kind: string | null; connections: { pid: number; trust: Trust }[] };
+
+let home: Home;
+
+before(async () => {
+  home = await Home.ready([{ name: "ci", kind: "ai" }, { name: "watcher" }]);
+});
+
+after(async () => home[Symbol.asyncDispose]());
+
+test("everybody is shown its own vector, and why", async () => {
+  const here = KEY_MEMORY[secureMemory().kind];
+  const { name, kind, trust, factors } = home.json(["trust", "show"]) as Own;
+  assert.deepEqual(
+    [name, kind, trust.posture, trust.exposure],
+    ["operator", "human", here, "local"],
+  );
+  assert.ok(trust.authorizedAt > Date.now() / 1_000 - 3_600);
+  assert.deepEqual(
+    factors.map(({ factor }) => factor),
+    ["authentication", "authorization", "posture", "exposure", "agent type"],
+  );
+  for (const { value, why } of factors) assert.ok(value !== "" && why !== "");
+  assert.match(home.must(["--as", "ci", "trust", "show"]), /agent type +ai +the signed record/);
+  assert.match(home.must(["trust", "show"]), /daemon-profile \d+ %, daemon-secrets \d+ %/);
+});
+
+test("[TRUST-5] the vectors of others are for those who may read the log", async () => {
+  // SECURITY: any agent could watch which others are there, in which processes.
+  const ci = await home.connect("ci");
+  const { connections, kind } = home.json(["trust", "show", "ci"]) as Shown;
+  assert.equal(kind, "ai");
+  assert.deepEqual(
+    connections.map(({ pid }) => pid),
+    [process.pid],
+  );
+  await ci.close();
+  assert.match(home.must(["trust", "show", "nobody"]), /not connected/);
+  for (const name of ["ci", "watcher"])
+    assert.equal(home.run(["--as", "watcher", "trust", "show", name]).exit, 77);
+});
+
+test("[TRUST-2] nobody but a daemon reports a posture", async () => {
+  // SECURITY: any client could talk the posture of the whole installation down.
+  const ci = await home.connect("ci");
+  const posture = await ci.call("bus.posture", {});
+  await assert.rejects(ci.call("trust.report", { posture }), { code: "capability-missing" });
+  await ci.close();
+});
