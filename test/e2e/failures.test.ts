@@ -518,7 +518,7 @@ describe("an installation in disorder", () => {
   test(
     "another user's socket is not used: exit 77",
     { skip: isRoot ? false : "only root can give a file away" },
-    async () => {
+    async (t) => {
       await restore();
       mkdirSync(home.paths.runtime, { mode: 0o700 });
       let connections = 0;
@@ -526,6 +526,7 @@ describe("an installation in disorder", () => {
         connections++;
         socket.destroy();
       });
+      t.after(() => server.close());
       await new Promise<void>((resolve) => server.listen(home.paths.socket, resolve));
       chownSync(home.paths.socket, 4_242, 4_242);
       expectFailure(home.run(get), { exit: 77, said: /another user/, hint: /XDG_RUNTIME_DIR/ });
