@@ -7,7 +7,7 @@ import * as core from "../packages/core-types/src/index.ts";
 import { exchange } from "./docs-exchange.mjs";
 
 const { AUTHENTICATIONS, DENIALS, describe, EXIT_CODES, EXPOSURES, KEY_MEMORY } = core;
-const { limits, MESSAGES } = core;
+const { limits, MESSAGES, RATE_CLASSES, RATE_LIMITS } = core;
 const root = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const DOCUMENTS = ["docs/PROTOCOL.md", "docs/EXIT_CODES.md"];
 
@@ -101,7 +101,24 @@ function trust() {
   return `${table(["factor", "byte", "word", "meaning"], words)}\n\n${table(["memory of keys", "percent"], memory)}`;
 }
 
-const BLOCKS = { trust, messages, denials, limits: bounds, "exit-codes": exitCodes, exchange };
+function rates() {
+  const classes = Object.keys(RATE_CLASSES);
+  const rows = Object.entries(RATE_LIMITS).map(([kind, limit]) =>
+    row(kind, ...classes.map((name) => limit[name] ?? "no limit")),
+  );
+  const meanings = Object.entries(RATE_CLASSES).map(([name, what]) => `${code(name)}: ${what}`);
+  return `${table(["kind of identity", ...classes.map(code)], rows)}\n\n${meanings.join("; ")}. Kinds that need none are not counted.`;
+}
+
+const BLOCKS = {
+  rates,
+  trust,
+  messages,
+  denials,
+  limits: bounds,
+  "exit-codes": exitCodes,
+  exchange,
+};
 
 async function generated(path) {
   const text = readFileSync(root(path), "utf8");

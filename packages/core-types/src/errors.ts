@@ -125,6 +125,11 @@ export const DENIALS = {
     hint: "try again; each wrong try makes the next wait longer",
   },
   throttled: { exit: "try-later", text: "too many wrong tries", hint: "wait {detail} s" },
+  "rate-limited": {
+    exit: "try-later",
+    text: "too many calls in a short time",
+    hint: "wait {detail} s; `sesame env` and `sesame export` fetch a whole profile in one call",
+  },
   "secret-not-found": {
     exit: "not-found",
     text: "there is no secret {detail}",

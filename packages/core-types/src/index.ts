@@ -65,6 +65,7 @@ export {
 } from "./messages.ts";
 export { isIdentityName, isProfileName, isSecretName, isTopicName } from "./names.ts";
 export type { Clock, Log, Random } from "./ports.ts";
+export { RATE_CLASSES, RATE_LIMITS, rateClassOf, type RateClass } from "./rates.ts";
 export { RELEASE } from "./release.ts";
 export {
   expectMembers,

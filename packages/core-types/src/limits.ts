@@ -52,6 +52,13 @@ export const MAX_SEEN_CALLS = 65_536;
 /** End-to-end sessions that an owner keeps; the oldest is dropped. */
 export const MAX_SEALED_SESSIONS = 1_024;
 
+/** Milliseconds over which calls are counted. */
+export const RATE_WINDOW_MS = 60_000;
+/** Requests within RATE_WINDOW_MS of all unregistered connections of one user. */
+export const OPEN_RATE_LIMIT = 300;
+/** Callers and classes that an owner counts apart; beyond it they are counted together. */
+export const MAX_RATE_KEYS = 10_000;
+
 /** Characters. */
 export const MAX_PROFILE_NAME = 64;
 export const MAX_IDENTITY_NAME = 64;

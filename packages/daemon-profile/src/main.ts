@@ -13,6 +13,7 @@ import {
 import {
   BusServer,
   Dispatcher,
+  rateLimit,
   Registry,
   REVOKED,
   type Incident,
@@ -96,6 +97,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     log,
     incident: randomUUID,
     memory: suite,
+    gate: { rate: rateLimit(clock) },
     audit: async (records) => {
       await Promise.all(
         records.map(({ session, action, profile, object, outcome }) => {

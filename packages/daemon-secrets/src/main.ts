@@ -9,7 +9,7 @@ import {
   type DaemonContext,
   type RunningDaemon,
 } from "@sesame/core-ipc/daemon";
-import { Dispatcher, Registry } from "@sesame/core-ipc/server";
+import { Dispatcher, rateLimit, Registry } from "@sesame/core-ipc/server";
 import { BUS_HOST, Fault, fromHex, toHex, VAULT_OWNER } from "@sesame/core-types";
 import { handlersOf } from "./handlers.ts";
 import { BusLink } from "./io/bus-link.ts";
@@ -49,6 +49,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     log,
     incident: randomUUID,
     memory: suite,
+    gate: { rate: rateLimit(clock) },
     audit: async (records) => {
       await link.bus.call("audit.append", { records });
     },

@@ -54,9 +54,9 @@ function open(no?: string): { readonly options: GateOptions; readonly questions:
 
 test("[OWNER-5] the questions are asked in their order, and the first no ends them", async () => {
   // SECURITY: asking for approval before the right is known shows the operator calls of anybody.
-  for (const no of [undefined, "grants", ...CONDITIONS]) {
+  for (const no of [undefined, "rate", "grants", ...CONDITIONS]) {
     const { options, questions } = open(no);
-    const order = ["grants", ...CONDITIONS];
+    const order = ["rate", "grants", ...CONDITIONS];
     const attempt = admit(options, asked("secret.get", other));
     if (no === undefined) await attempt;
     else await assert.rejects(attempt, Denial);
@@ -69,14 +69,14 @@ test("[OWNER-5] clearance comes first, and no grant raises it", async () => {
   for (const from of [identity("low"), null]) {
     const { options, questions } = open();
     await assert.rejects(admit(options, asked("secret.get", from)), { code: "clearance-too-low" });
-    assert.deepEqual(questions, []);
+    assert.deepEqual(questions, from === null ? [] : ["rate"]);
   }
 });
 
 test("[OWNER-5] who is enrolled for it needs no grant, and passes the conditions all the same", async () => {
   const { options, questions } = open();
   const permit = await admit(options, asked("secret.get", reader));
-  assert.deepEqual(questions, [...CONDITIONS]);
+  assert.deepEqual(questions, ["rate", ...CONDITIONS]);
   assert.deepEqual(await permit.use(), []);
   assert.ok(permit.covers("anything"));
 });
@@ -106,5 +106,5 @@ test("[OWNER-1] no grant makes a caller a daemon", async () => {
   await assert.rejects(admit(options, asked("audit.append", other)), {
     code: "capability-missing",
   });
-  assert.deepEqual(questions, []);
+  assert.deepEqual(questions, ["rate"]);
 });

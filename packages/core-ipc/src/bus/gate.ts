@@ -11,6 +11,8 @@ import {
   type Trust,
 } from "@sesame/core-types";
 
+import type { RateLimit } from "./rate-limit.ts";
+
 // What stands between a call and its handler, decided by the owner from what it knows itself.
 // docs/PROTOCOL.md, Owners.
 
@@ -57,13 +59,14 @@ export type Grants = {
 };
 
 /** What may refuse a call that the caller has the right to, in the order of the questions. */
-export const CONDITIONS = ["rate", "policy", "approval"] as const;
+export const CONDITIONS = ["policy", "approval"] as const;
 
 /** @throws {Denial} or goes on; nothing that it does can let in what the gate has refused */
 export type Condition = (asked: Asked & { readonly identity: Identity }) => Promise<void> | void;
 
 export type GateOptions = Partial<Readonly<Record<(typeof CONDITIONS)[number], Condition>>> & {
   readonly grants?: Grants;
+  readonly rate?: RateLimit;
 };
 
 /** A denial whose reason is for the audit log alone: the refused learns its code. */
@@ -79,13 +82,15 @@ export class Refusal extends Denial {
 const UNLIMITED: Permit = { covers: () => true, use: () => Promise.resolve([]) };
 
 /**
- * Asks in this order: clearance, capability (by enrolment, else by grants), then the conditions.
+ * Asks in this order: rate, clearance, capability (by enrolment, else by grants), then the
+ * conditions. The rate is first, so that guessing what one may do is counted too.
  * What comes after, vault, record and effect, is the handler's.
  *
  * @throws {Denial} with the first no
  */
 export async function admit(options: GateOptions, asked: Asked): Promise<Permit> {
   const { row, identity } = asked;
+  if (identity !== null) options.rate?.(row, identity);
   // The bus has checked the level already; a lying bus must not widen anybody's rights.
   if (!dominates(identity?.clearance ?? "open", row.level)) throw new Denial("clearance-too-low");
   if (identity === null) {

@@ -18,6 +18,7 @@ import {
   type Level,
   type Party,
 } from "@sesame/core-types";
+import { rateLimited } from "./rate-limit.ts";
 
 /** Number of a connection, never used twice. */
 export type ConnectionId = number;
@@ -60,6 +61,8 @@ export type RouterOptions = {
   readonly monotonicMs: () => number;
   /** Bytes that still fit the queue of a connection. */
   readonly room: (connection: ConnectionId) => number;
+  /** Counts a request of an unregistered connection: milliseconds to wait if it is one too many. */
+  readonly strangers?: (connection: ConnectionId) => number;
 };
 
 const EMPTY = encode(nothing, {});
@@ -190,6 +193,8 @@ export class Router {
     header: ClientHeader,
     payload: Uint8Array,
   ): Effect[] {
+    const wait = from.sender.name === null ? (this.#options.strangers?.(id) ?? 0) : 0;
+    if (wait > 0) return this.#refuseForRate(id, header, wait);
     const row = messageByTag(header.tag);
     if (row === undefined || row.form !== "request")
       return this.#refuse(id, header, "unknown-kind");
@@ -327,7 +332,7 @@ export class Router {
           object: event === null ? "topic" : event.name,
           outcome: "refused:clearance-too-low",
         },
-        this.#denial(id, header, "clearance-too-low", ""),
+        this.#denial(id, header, new Denial("clearance-too-low")),
       ];
     const subscribers = this.#topics.get(topic);
     if (subscribers === undefined) return [];
@@ -372,7 +377,7 @@ export class Router {
   }
 
   #refuse(to: ConnectionId, request: ClientHeader, code: DenialCode, detail = ""): Effect[] {
-    return [this.#denial(to, request, code, detail)];
+    return [this.#denial(to, request, new Denial(code, detail))];
   }
 
   #refuseAudited(
@@ -384,7 +389,16 @@ export class Router {
     const outcome = `refused:${code}`;
     return [
       { do: "audit", connection: to, action: "bus.request", object, outcome },
-      this.#denial(to, request, code, ""),
+      this.#denial(to, request, new Denial(code)),
+    ];
+  }
+
+  #refuseForRate(to: ConnectionId, request: ClientHeader, waitMs: number): Effect[] {
+    const object = messageByTag(request.tag)?.name ?? `kind ${request.tag}`;
+    const outcome = "refused:rate-limited";
+    return [
+      { do: "audit", connection: to, action: "bus.request", object, outcome },
+      this.#denial(to, request, rateLimited(waitMs)),
     ];
   }
 
@@ -406,8 +420,8 @@ export class Router {
   }
 
   /** Refusals are readable by everybody who was allowed to ask. */
-  #denial(to: ConnectionId, request: ClientHeader, code: DenialCode, detail: string): Effect {
-    const { retryAfterMs } = new Denial(code, detail);
+  #denial(to: ConnectionId, request: ClientHeader, refusal: Denial): Effect {
+    const { code, detail, retryAfterMs } = refusal;
     const header = { ...request, type: "denial", level: "open", target: null, ttlMs: 0 } as const;
     return this.#say(to, header, encode(denialSchema, { code, detail, retryAfterMs }));
   }

@@ -29,6 +29,7 @@ import {
   type Trust,
 } from "@sesame/core-types";
 import { readDenial, type Answer } from "../bus/dispatcher.ts";
+import { RateWindows } from "../bus/rate-windows.ts";
 import type { Registry } from "../bus/registry.ts";
 import { BUS_CONNECTION, Router, type ConnectionId, type Effect } from "../bus/router.ts";
 import { ServerSession, type Welcome } from "../wire/session.ts";
@@ -100,6 +101,7 @@ export class BusServer {
   readonly #asked = new Map<string, (answer: Answer) => void>();
   readonly #timer: NodeJS.Timeout;
   readonly #pidNamespace = pidNamespace();
+  readonly #strangers = new RateWindows();
   readonly #startedAt: number;
   #nextId = BUS_CONNECTION + 1;
   #open = 0;
@@ -111,6 +113,7 @@ export class BusServer {
     this.#router = new Router({
       monotonicMs: options.clock.monotonicMs,
       room: (id) => this.#connections.get(id)?.room ?? Number.POSITIVE_INFINITY,
+      strangers: (id) => this.#countStranger(id),
     });
     this.#startedAt = seconds(options.clock);
     this.#posture = postureOf(options.posture);
@@ -375,6 +378,13 @@ export class BusServer {
     const key = toHex(id);
     this.#asked.get(key)?.({ type, payload });
     this.#asked.delete(key);
+  }
+
+  /** All unregistered connections of a user together: whoever reconnects gains nothing. */
+  #countStranger(id: ConnectionId): number {
+    const uid = this.#connections.get(id)?.peer.uid ?? 0;
+    const { monotonicMs } = this.#options.clock;
+    return this.#strangers.take(String(uid), limits.OPEN_RATE_LIMIT, monotonicMs());
   }
 
   /** A message in the bus host's own name goes by the same rules as anybody's. */
