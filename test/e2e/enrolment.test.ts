@@ -61,6 +61,7 @@ function applicant(client: RawClient, name: string): { wanted: Enrolment; seed: 
     name,
     kind: "ai",
     clearance: "secrets-only",
+    wants: "",
     sealingKey: suite.randomBytes(32),
     signingKey: suite.ed25519PublicKey(seed),
     noiseKey: client.keys.publicKey,
@@ -393,6 +394,76 @@ test("[ENROL-10] revocation ends open sealed sessions at the owner, and connecti
   assert.equal(closed.actor?.name, "ci");
   await recorded(home, "the change", ({ object }) => object === "removed ci");
   assert.equal(home.run(["--as", "ci", "secret", "list"]).exit, DENIED);
+});
+
+test("[ENROL-15] a suspended identity has no right and no connection, keeps its name, and comes back", async () => {
+  // SECURITY: an agent under suspicion would go on, or come back under a name of its own choice.
+  const live = await home.connect("greedy");
+  await live.call("secret.list", { profile: "default" });
+  const suspend = (): string => home.must(["agent", "suspend", "greedy"], `${PASSWORD}\n`);
+  assert.equal(home.run(["agent", "suspend", "greedy"], "wrong\n").exit, DENIED);
+  await live.call("secret.list", { profile: "default" });
+  suspend();
+  assert.ok((await live.closed) !== null);
+  assert.match(suspend(), /nothing was changed/);
+  await recorded(home, "the change", ({ object }) => object === "suspended greedy");
+  assert.equal(stateOf("greedy"), "suspended");
+  assert.match(home.must(["--as", "greedy", "agent", "status"]), /suspended/);
+  assert.equal(home.run(["--as", "greedy", "secret", "list"]).exit, DENIED);
+  const client = await RawClient.connect(home.paths, "greedy");
+  assert.equal(client.welcome.clearance, "open");
+  assert.equal(await askTruly(client, "second-life"), "key-taken");
+  client.close();
+  const stranger = await RawClient.connect(home.paths, null);
+  assert.equal(await askTruly(stranger, "Greedy"), "name-taken");
+  stranger.close();
+  home.must(["daemon", "stop"]);
+  home.must(["unlock"], `${PASSWORD}\n`);
+  assert.equal(home.run(["--as", "greedy", "secret", "list"]).exit, DENIED);
+  assert.match(home.must(["agent", "approve", "greedy"]), /already/);
+  assert.equal(stateOf("greedy"), "suspended");
+  home.must(["agent", "resume", "greedy"], `${PASSWORD}\n`);
+  assert.match(home.must(["--as", "greedy", "secret", "list"]), /api\/key/);
+  for (const verb of ["suspend", "resume"]) {
+    assert.equal(home.run(["agent", verb, "operator"], `${PASSWORD}\n`).exit, 64);
+    assert.equal(home.run(["agent", verb, "nobody"], `${PASSWORD}\n`).exit, 66);
+  }
+});
+
+test("[ENROL-16] what an applicant declares is shown, signed, and given no further than its kind goes", async () => {
+  // SECURITY: an agent would be given whatever it writes into its own request.
+  const want = "secret-list secret-use:ci/* secret-read";
+  const asked = enroll("planner", "ai", "--want", want) as { fingerprint: string; words: string };
+  const show = (): Record<string, unknown> =>
+    home.json(["agent", "show", "planner"]) as Record<string, unknown>;
+  const waits = show();
+  assert.equal(waits["state"], "pending");
+  assert.equal(waits["wants"], "secret-list secret-read secret-use:ci/*");
+  assert.equal(waits["fingerprint"], asked.fingerprint);
+  assert.equal(waits["words"], asked.words);
+  assert.equal(waits["uid"], process.getuid?.());
+  assert.ok(Number(waits["pid"]) > 0);
+  const approving = ["agent", "approve", "planner", "--fingerprint", asked.words];
+  const beyond = home.run([...approving, "--capabilities", "secret-read"], `${PASSWORD}\n`);
+  assert.equal(beyond.exit, 64, beyond.err);
+  const { out } = home.run(approving, `${PASSWORD}\n`);
+  assert.match(out, /It may: secret-list\n.*not get: secret-read secret-use:ci/);
+  const { capabilities, state, fingerprint, wants } = show();
+  assert.deepEqual(
+    { capabilities, state, fingerprint, wants },
+    {
+      capabilities: ["secret-list"],
+      state: "registered",
+      fingerprint: asked.fingerprint,
+      wants: waits["wants"],
+    },
+  );
+  assert.equal(home.run(["agent", "show", "nobody"]).exit, 66);
+  assert.equal(
+    home.run(["agent", "enroll", "--name", "x", "--kind", "ai", "--want", "all"]).exit,
+    64,
+  );
+  revoke("planner");
 });
 
 test("[ENROL-10] a revoked key has no right until it is let in again", async () => {

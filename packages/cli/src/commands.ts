@@ -178,6 +178,7 @@ export const COMMANDS: readonly Command[] = [
       ["--name <name>", "name of the new identity"],
       ["--kind <kind>", "service, ai or extension"],
       ["--clearance <level>", "highest level of messages that it wants", "internal"],
+      ["--want <scope>", "what it will do, as in 'secret-list secret-use:ci/*'"],
     ],
     run: async (context, _, flags) =>
       (await import("./commands/agent.ts")).agentEnroll(context, flags),
@@ -190,26 +191,48 @@ export const COMMANDS: readonly Command[] = [
   {
     usage: "agent list",
     summary: "who is registered and who waits, with fingerprints to compare",
-    run: async (context) => (await import("./commands/agent.ts")).agentList(context),
+    run: async (context) => (await import("./commands/agents.ts")).agentList(context),
+  },
+  {
+    usage: "agent show <name>",
+    summary: "kind, state, rights, keys, fingerprint; and who asks, of somebody who waits",
+    run: async (context, [name = ""]) =>
+      (await import("./commands/agents.ts")).agentShow(context, name),
   },
   {
     usage: "agent approve <name>",
     summary: "let somebody in who waits; asks for the password of the root key",
-    flags: [["--fingerprint <fingerprint>", "only if it is this one"]],
+    flags: [
+      ["--fingerprint <fingerprint>", "only if it is this one, in digits or words"],
+      ["--capabilities <words>", "what it gets, instead of what it wants of its kind's defaults"],
+      ["--more", "let --capabilities exceed what the kind usually gets"],
+    ],
     run: async (context, [name = ""], flags) =>
-      (await import("./commands/agent.ts")).agentApprove(context, name, flags),
+      (await import("./commands/agents.ts")).agentApprove(context, name, flags),
   },
   {
     usage: "agent reject <name>",
     summary: "send somebody away who waits",
     run: async (context, [name = ""]) =>
-      (await import("./commands/agent.ts")).agentReject(context, name),
+      (await import("./commands/agents.ts")).agentReject(context, name),
+  },
+  {
+    usage: "agent suspend <name>",
+    summary: "take an identity's rights away until `agent resume`; its connections end",
+    run: async (context, [name = ""]) =>
+      (await import("./commands/agents.ts")).agentSuspend(context, name),
+  },
+  {
+    usage: "agent resume <name>",
+    summary: "give a suspended identity its rights back",
+    run: async (context, [name = ""]) =>
+      (await import("./commands/agents.ts")).agentResume(context, name),
   },
   {
     usage: "agent revoke <name>",
     summary: "end an identity and its connections; asks for the password of the root key",
     run: async (context, [name = ""]) =>
-      (await import("./commands/agent.ts")).agentRevoke(context, name),
+      (await import("./commands/agents.ts")).agentRevoke(context, name),
   },
   {
     usage: "record renew",

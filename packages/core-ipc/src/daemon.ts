@@ -23,6 +23,20 @@ export {
   type Installation,
 } from "./install/installation.ts";
 export { RecordInForce, type RecordOptions } from "./install/record-in-force.ts";
-export { enrolmentProof, fingerprintOf, type Applicant } from "./install/enrolment.ts";
+export {
+  admitted,
+  changesOf,
+  inState,
+  ofKey,
+  ofName,
+  without,
+  type Identities,
+} from "./install/membership.ts";
+export {
+  enrolmentProof,
+  fingerprintOf,
+  fingerprintWords,
+  type Applicant,
+} from "./install/enrolment.ts";
 export { SealedOwner } from "./seal/sealed-owner.ts";
 export { measurePosture } from "./io/posture.ts";

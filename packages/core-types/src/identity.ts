@@ -7,6 +7,11 @@ export const IDENTITY_KINDS = ["human", "daemon", "service", "ai", "extension"] 
 /** Kinds that come in by enrolment; the others are made at set-up. */
 export const ENROLLED_KINDS = ["service", "ai", "extension"] as const;
 
+/** Whether an identity has its rights, or the operator holds them back. */
+export const IDENTITY_STATES = ["active", "suspended"] as const;
+
+export type IdentityState = (typeof IDENTITY_STATES)[number];
+
 export type IdentityKind = (typeof IDENTITY_KINDS)[number];
 
 /** The public half of an identity as enrolled and signed by the installation's root key. */
@@ -15,8 +20,14 @@ export type Identity = {
   readonly id: string;
   readonly name: string;
   readonly kind: IdentityKind;
+  /** Suspended, it keeps its name and its keys are nobody's. */
+  readonly state: IdentityState;
+  /** When it was let in; wall clock, milliseconds. */
+  readonly enrolledMs: number;
   readonly clearance: Level;
   readonly capabilities: readonly Capability[];
+  /** What it said it would do when it applied: a scope's text (docs/AUTHORITY.md); "" for nothing. */
+  readonly wants: string;
   /** X25519 public key for Noise, 32 bytes. */
   readonly noiseKey: Uint8Array;
   /** X25519 public key for sealing at rest, 32 bytes. */

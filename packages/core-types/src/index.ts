@@ -33,11 +33,13 @@ export {
   BUS_HOST,
   ENROLLED_KINDS,
   IDENTITY_KINDS,
+  IDENTITY_STATES,
   isReservedName,
   OPERATOR,
   VAULT_OWNER,
   type Identity,
   type IdentityKind,
+  type IdentityState,
 } from "./identity.ts";
 export { fromHex, ID_BYTES, stampUuidV7, toHex, uuidText, uuidTimeMs, type CallId } from "./ids.ts";
 export { dominates, levelRank, LEVELS, type Level } from "./level.ts";
@@ -54,6 +56,7 @@ export {
   type AuditRecord,
   type Checkpoint,
   type Enrolment,
+  type Evidence,
   type EventName,
   type MessageName,
   type MessageRow,

@@ -82,5 +82,7 @@ export const MAX_AUDIT_READ = 1024 * 1024;
 export const MAX_PROFILES = 256;
 /** Enrolments that wait for the operator. */
 export const MAX_PENDING = 20;
+/** Bytes of the scope that an applicant declares. */
+export const MAX_WANTS_BYTES = 1_024;
 /** Milliseconds that an enrolment waits. */
 export const ENROLMENT_TTL_MS = 24 * 60 * 60 * 1000;

@@ -16,6 +16,7 @@ import {
   MAX_SECRET_NAME,
   MAX_TEXT_BYTES,
   MAX_TOPIC_NAME,
+  MAX_WANTS_BYTES,
 } from "./limits.ts";
 import {
   bool,
@@ -95,6 +96,7 @@ const wanted = {
   name: identityName,
   kind: oneOf(ENROLLED_KINDS),
   clearance: oneOf(LEVELS),
+  wants: text(MAX_WANTS_BYTES),
   sealingKey: publicKey,
   signingKey: publicKey,
 };
@@ -102,6 +104,18 @@ const wanted = {
 /** What somebody asks to become, with all its keys. docs/ENROLMENT.md, Request. */
 export const enrolmentSchema = struct({ ...wanted, noiseKey: publicKey });
 export type Enrolment = Infer<typeof enrolmentSchema>;
+
+/** Who asked, as the kernel saw it then; what is not certain is null. */
+const evidenceSchema = struct({
+  pid: uint,
+  uid: uint,
+  executable: nullable(text(MAX_TEXT_BYTES)),
+  unit: nullable(text(MAX_TEXT_BYTES)),
+});
+export type Evidence = Infer<typeof evidenceSchema>;
+
+/** What becomes of a key that asks to be somebody's. */
+const ENROLMENT_STATES = ["unknown", "pending", "registered", "suspended"] as const;
 
 type RequestRow<P, R, O extends string> = {
   readonly form: "request";
@@ -274,7 +288,7 @@ export const MESSAGES = {
     audit: "refused",
     idempotent: true,
     params: struct({ ...wanted, signature: bytes(64, 64) }),
-    result: struct({ state: oneOf(["pending", "registered"]) }),
+    result: struct({ state: oneOf(ENROLMENT_STATES) }),
   }),
   "agent.status": request({
     tag: 0x0121,
@@ -285,7 +299,7 @@ export const MESSAGES = {
     audit: "never",
     idempotent: true,
     params: nothing,
-    result: struct({ state: oneOf(["unknown", "pending", "registered"]) }),
+    result: struct({ state: oneOf(ENROLMENT_STATES) }),
   }),
   "agent.list": request({
     tag: 0x0122,
@@ -297,7 +311,10 @@ export const MESSAGES = {
     idempotent: true,
     params: nothing,
     result: struct({
-      pending: list(struct({ enrolment: enrolmentSchema, untilMs: uint }), MAX_PENDING),
+      pending: list(
+        struct({ enrolment: enrolmentSchema, evidence: evidenceSchema, untilMs: uint }),
+        MAX_PENDING,
+      ),
     }),
   }),
   "agent.reject": request({

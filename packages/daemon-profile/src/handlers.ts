@@ -1,15 +1,19 @@
 import { enrolmentProof, measurePosture } from "@sesame/core-ipc/daemon";
 import {
   Denial,
+  limits,
   postureOf,
+  utf8Length,
   type AuditRecord,
   type BUS_HOST,
   type Checkpoint,
+  type Evidence,
+  type Identity,
   type IdentityKind,
   type Posture,
   type Trust,
 } from "@sesame/core-types";
-import type { Handlers, Served } from "@sesame/core-ipc/server";
+import type { Handlers, Holder, Peer, Served } from "@sesame/core-ipc/server";
 import type { LogFile } from "./io/log-files.ts";
 import { dismiss, enter, ofKey, waiting, type WaitingRoom } from "./enrolment/waiting-room.ts";
 import { create, listed, setActive, setDefault, type Profiles } from "./profile/profiles.ts";
@@ -29,8 +33,10 @@ export type Host = {
   readonly uptimeMs: () => number;
   readonly secretsConnected: () => boolean;
   readonly auditWritable: () => boolean;
-  /** The static key that a bus session proved; null once it has ended. */
-  readonly keyOf: (session: Uint8Array) => Uint8Array | null;
+  /** Who holds a bus session, and the static key that it proved; null once it has ended. */
+  readonly holderOf: (session: Uint8Array) => Pick<Holder, "key" | "peer"> | null;
+  /** The identity of the record whose Noise key this is, also a suspended one. */
+  readonly enrolled: (key: Uint8Array) => Identity | null;
   /** True if this is the signature of the key over the bytes. */
   readonly verify: (key: Uint8Array, signed: Uint8Array, signature: Uint8Array) => boolean;
   readonly wallMs: () => number;
@@ -109,18 +115,20 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
 
     "agent.enroll": async ({ signature, ...wanted }, call) => {
       call.about(null, wanted.name);
-      if (call.identity !== null) {
-        if (call.identity.name === wanted.name) return { state: "registered" };
-        throw new Denial("key-taken", call.identity.name);
+      const holder = host.holderOf(call.session);
+      if (holder === null) throw new Denial("proof-invalid");
+      const known = host.enrolled(holder.key);
+      if (known !== null) {
+        if (known.name === wanted.name) return { state: stateOf(known) };
+        throw new Denial("key-taken", known.name);
       }
-      const noiseKey = host.keyOf(call.session);
-      if (noiseKey === null) throw new Denial("proof-invalid");
-      const enrolment = { ...wanted, noiseKey };
+      const enrolment = { ...wanted, noiseKey: holder.key };
+      const arrival = { enrolment, evidence: evidenceOf(holder.peer) };
       const signed = enrolmentProof(call.session, enrolment);
       if (!host.verify(wanted.signingKey, signed, signature)) throw new Denial("proof-invalid");
       return inTurn(async () => {
         const admit = (): WaitingRoom =>
-          enter(host.waitingRoom(), enrolment, host.wallMs(), host.isTaken);
+          enter(host.waitingRoom(), arrival, host.wallMs(), host.isTaken);
         if (admit() === host.waitingRoom()) return { state: "pending" };
         await call.record();
         // The operator may have changed the list while the record was written.
@@ -129,9 +137,10 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
       });
     },
 
-    "agent.status": (_, { identity, session }) => {
-      if (identity !== null) return { state: "registered" };
-      const key = host.keyOf(session);
+    "agent.status": (_, { session }) => {
+      const key = host.holderOf(session)?.key ?? null;
+      const known = key === null ? null : host.enrolled(key);
+      if (known !== null) return { state: stateOf(known) };
       const present = waiting(host.waitingRoom(), host.wallMs());
       return { state: key !== null && ofKey(present, key) !== null ? "pending" : "unknown" };
     },
@@ -199,4 +208,17 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
 
     "audit.checkpoint": async () => ({ checkpoint: await host.checkpoint() }),
   };
+}
+
+function stateOf({ state }: Identity): "registered" | "suspended" {
+  return state === "active" ? "registered" : "suspended";
+}
+
+function evidenceOf({ pid, uid, executable, unit }: Peer): Evidence {
+  return { pid, uid, executable: short(executable), unit: short(unit) };
+}
+
+/** A text that does not fit its field is as good as none. */
+function short(given: string | null): string | null {
+  return given !== null && utf8Length(given) <= limits.MAX_TEXT_BYTES ? given : null;
 }

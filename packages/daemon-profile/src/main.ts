@@ -2,8 +2,11 @@ import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { openAuditLog, type AuditActor, type AuditEvent, type AuditLog } from "@sesame/core-audit";
 import {
+  changesOf,
   loadKeyFile,
   measurePosture,
+  ofKey,
+  ofName,
   RecordInForce,
   runDaemon,
   type DaemonContext,
@@ -29,7 +32,6 @@ import {
   type Party,
 } from "@sesame/core-types";
 import { RefusalLimit } from "./audit/refusals.ts";
-import { changesOf, isTaken } from "./enrolment/members.ts";
 import { handlersOf } from "./handlers.ts";
 import { logFiles, readLog } from "./io/log-files.ts";
 import { loadPending, savePending } from "./io/pending-store.ts";
@@ -113,14 +115,15 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
       uptimeMs: () => Math.round(clock.monotonicMs() - startedAt),
       secretsConnected: () => bus.serves(VAULT_OWNER),
       auditWritable: () => audit.writable,
-      keyOf: (session) => bus.peerOf(session)?.key ?? null,
+      holderOf: (session) => bus.peerOf(session),
+      enrolled: (key) => ofKey(inForce.installation.identities, key),
       verify: (key, signed, signature) => suite.ed25519Verify(key, signed, signature),
       wallMs: clock.wallMs,
       served: () => bus.served(),
       report: (session, posture) => bus.report(session, posture),
       kindOf: (name) => registry.byName(name)?.kind ?? null,
       trustOf: (name) => bus.trustOf(name),
-      isTaken: (name) => isTaken(inForce.installation, name),
+      isTaken: (name) => ofName(inForce.installation.identities, name) !== null,
       waitingRoom: () => room,
       setWaitingRoom: (state) => {
         savePending(paths.pending, state);
@@ -128,7 +131,8 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
       },
       reread: () => {
         const found = inForce.reread();
-        return { changes: changesOf(inForce.installation, found), adopt: () => adopt(found) };
+        const changes = changesOf(inForce.installation.identities, found.identities);
+        return { changes, adopt: () => adopt(found) };
       },
       profiles: () => profiles,
       setProfiles: (state: Profiles) => {
@@ -170,7 +174,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     if (!inForce.adopt(found)) return;
     registry.replace(found.identities);
     bus.reregister();
-    const left = room.filter(({ enrolment }) => !isTaken(found, enrolment.name));
+    const left = room.filter(({ enrolment }) => ofName(found.identities, enrolment.name) === null);
     if (left.length === room.length) return;
     savePending(paths.pending, left);
     room = left;

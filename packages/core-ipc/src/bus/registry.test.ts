@@ -15,6 +15,16 @@ test("[HANDSHAKE-4] an identity is found by its key and by its name, and nobody 
   assert.equal(registry.byName("__proto__"), null);
 });
 
+test("[ENROL-15] a suspended identity is nobody, and its name and key stay taken", () => {
+  // SECURITY: an identity whose rights are held back would have them.
+  const held = identity("held", { noiseKey: key(1), state: "suspended" });
+  const registry = new Registry([held]);
+  assert.equal(registry.byKey(key(1)), null);
+  assert.equal(registry.byName("held"), null);
+  assert.throws(() => new Registry([held, identity("other", { noiseKey: key(1) })]), RangeError);
+  assert.throws(() => new Registry([identity("held", { noiseKey: key(2) }), held]), RangeError);
+});
+
 test("[HANDSHAKE-4] a key or a name that occurs twice is refused", () => {
   // SECURITY: of two identities with one key, the wrong one's clearance could be given.
   const one = identity("one", { noiseKey: key(1) });

@@ -1,6 +1,6 @@
 import { toHex, type Identity } from "@sesame/core-types";
 
-/** The identities that the bus knows, by the key that a handshake proves. */
+/** The active identities, by the key that a handshake proves. A suspended one is nobody here. */
 export class Registry {
   #byKey: ReadonlyMap<string, Identity> = new Map();
   #byName: ReadonlyMap<string, Identity> = new Map();
@@ -11,7 +11,7 @@ export class Registry {
   }
 
   /**
-   * Knows these identities from now on, and no others.
+   * Knows the active ones of these identities from now on, and no others.
    *
    * @throws {RangeError} if a key or a name occurs twice: it would name two identities; the old
    *   ones stay
@@ -25,6 +25,11 @@ export class Registry {
         throw new RangeError(`identity ${identity.name} is registered twice`);
       byKey.set(key, identity);
       byName.set(identity.name, identity);
+    }
+    for (const [key, { name, state }] of byKey) {
+      if (state === "active") continue;
+      byKey.delete(key);
+      byName.delete(name);
     }
     this.#byKey = byKey;
     this.#byName = byName;

@@ -25,6 +25,8 @@ export function saveInstallation(
   wallMs: number = Date.now(),
 ): void {
   const body = recordText({ ...installation, serial: nextSerial(installation, wallMs) });
+  // What cannot be read again would leave the user without an installation.
+  if (parseRecord(body) === null) throw new RangeError("the record is not in canonical form");
   const signature = suite.ed25519Sign(rootSeed, signed(body));
   replaceFile(path, new TextEncoder().encode(`signature = "${toHex(signature)}"\n${body}`));
 }

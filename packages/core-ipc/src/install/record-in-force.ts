@@ -64,7 +64,7 @@ export class RecordInForce {
     if (refusal !== null) throw new Denial("record-refused", CONTRADICTIONS[refusal]);
     const { name, noiseKey } = this.own;
     const after = found.identities.find((identity) => identity.name === name);
-    if (after === undefined || !equalBytes(after.noiseKey, noiseKey))
+    if (after?.state !== "active" || !equalBytes(after.noiseKey, noiseKey))
       throw new Denial("record-refused", `${name} is not in it with its key`);
     return found;
   }

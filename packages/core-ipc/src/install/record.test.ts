@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { parse } from "smol-toml";
-import { CAPABILITIES, IDENTITY_KINDS, LEVELS } from "@sesame/core-types";
+import { CAPABILITIES, IDENTITY_KINDS, IDENTITY_STATES, LEVELS } from "@sesame/core-types";
 import { nextSerial, parseRecord, recordText, type Installation } from "./record.ts";
 
 const key = fc.uint8Array({ minLength: 32, maxLength: 32 });
@@ -10,8 +10,11 @@ const identity = fc.record({
   id: fc.uuid(),
   name: fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,20}$/),
   kind: fc.constantFrom(...IDENTITY_KINDS),
+  state: fc.constantFrom(...IDENTITY_STATES),
+  enrolledMs: fc.nat(),
   clearance: fc.constantFrom(...LEVELS),
   capabilities: fc.subarray([...CAPABILITIES]),
+  wants: fc.constantFrom("", "secret-list secret-use:ci/*", "secret-use+3"),
   noiseKey: key,
   sealingKey: key,
   signingKey: key,

@@ -2,6 +2,7 @@ import {
   CAPABILITIES,
   fromHex,
   IDENTITY_KINDS,
+  IDENTITY_STATES,
   isIdentityName,
   LEVELS,
   toHex,
@@ -23,6 +24,8 @@ export type Installation = {
 };
 
 const VERSION = 2;
+/** No character that TOML and JSON would write differently. */
+const WANTS = /^[!#-[\]-~ ]{0,1024}$/;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const SEPARATOR = "\n[[identity]]\n";
 
@@ -57,13 +60,21 @@ export function nextSerial({ serial }: Installation, wallMs: number): number {
   return Math.max(serial + 1, wallMs);
 }
 
+/** True if the record says the same of both. */
+export function sameIdentity(one: Identity, other: Identity): boolean {
+  return identityText(one) === identityText(other);
+}
+
 function identityText(identity: Identity): string {
   return lines({
     id: identity.id,
     name: identity.name,
     kind: identity.kind,
+    state: identity.state,
+    enrolled: identity.enrolledMs,
     clearance: identity.clearance,
     capabilities: identity.capabilities,
+    wants: identity.wants,
     noise_key: toHex(identity.noiseKey),
     sealing_key: toHex(identity.sealingKey),
     signing_key: toHex(identity.signingKey),
@@ -71,21 +82,36 @@ function identityText(identity: Identity): string {
 }
 
 function identityOf(entry: Readonly<Record<string, unknown>>): Identity | null {
-  const { id, name, capabilities } = entry;
+  const { id, name, enrolled: enrolledMs, capabilities, wants } = entry;
   const kind = IDENTITY_KINDS.find((word) => word === entry["kind"]);
+  const state = IDENTITY_STATES.find((word) => word === entry["state"]);
   const clearance = LEVELS.find((word) => word === entry["clearance"]);
   const [noiseKey, sealingKey, signingKey] = ["noise_key", "sealing_key", "signing_key"].map(
     (field) => keyOf(entry[field]),
   );
   if (typeof id !== "string" || !UUID.test(id)) return null;
   if (typeof name !== "string" || !isIdentityName(name)) return null;
-  if (kind === undefined || clearance === undefined || !Array.isArray(capabilities)) return null;
+  if (kind === undefined || state === undefined || clearance === undefined) return null;
+  if (typeof enrolledMs !== "number" || !isSerial(enrolledMs)) return null;
+  if (!Array.isArray(capabilities) || typeof wants !== "string" || !WANTS.test(wants)) return null;
   if (!noiseKey || !sealingKey || !signingKey) return null;
   // Words that this release does not know make the record another one than it reads.
   const known = CAPABILITIES.filter((word) => capabilities.includes(word));
   if (known.length !== capabilities.length) return null;
   const held = capabilities as typeof known;
-  return { id, name, kind, clearance, capabilities: held, noiseKey, sealingKey, signingKey };
+  return {
+    id,
+    name,
+    kind,
+    state,
+    enrolledMs,
+    clearance,
+    capabilities: held,
+    wants,
+    noiseKey,
+    sealingKey,
+    signingKey,
+  };
 }
 
 function keyOf(value: unknown): Uint8Array | null {

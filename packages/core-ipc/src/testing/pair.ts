@@ -1,6 +1,6 @@
 import type { Suite } from "@sesame/core-crypto";
 import { nodeSuite } from "@sesame/core-crypto/node";
-import type { Identity, Level, IdentityKind, Capability } from "@sesame/core-types";
+import type { Identity, IdentityKind, IdentityState, Level, Capability } from "@sesame/core-types";
 import { Handshake, type Transport } from "../noise/handshake.ts";
 
 // What the tests of this package share: established transports, identities, a clock that is
@@ -57,6 +57,7 @@ export function identity(
   given: {
     readonly noiseKey?: Uint8Array;
     readonly kind?: IdentityKind;
+    readonly state?: IdentityState;
     readonly clearance?: Level;
     readonly capabilities?: readonly Capability[];
   } = {},
@@ -65,6 +66,9 @@ export function identity(
     id: "00000000-0000-7000-8000-000000000000",
     name,
     kind: given.kind ?? "service",
+    state: given.state ?? "active",
+    enrolledMs: 1_700_000_000_000,
+    wants: "",
     clearance: given.clearance ?? "internal",
     capabilities: given.capabilities ?? [],
     noiseKey: given.noiseKey ?? nodeSuite.generateX25519().publicKey,

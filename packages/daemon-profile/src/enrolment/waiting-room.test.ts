@@ -1,15 +1,21 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Denial, limits, type DenialCode, type Enrolment } from "@sesame/core-types";
-import { dismiss, enter, ofKey, waiting, type WaitingRoom } from "./waiting-room.ts";
+import { dismiss, enter, ofKey, waiting, type Pending, type WaitingRoom } from "./waiting-room.ts";
 
 const NOW = 1_700_000_000_000;
 const key = (byte: number): Uint8Array => new Uint8Array(32).fill(byte);
 const nobody = (): boolean => false;
 
-function wish(name: string, byte: number, other: Partial<Enrolment> = {}): Enrolment {
+function wish(
+  name: string,
+  byte: number,
+  other: Partial<Enrolment> = {},
+): Omit<Pending, "untilMs"> {
   const keys = { noiseKey: key(byte), sealingKey: key(byte), signingKey: key(byte) };
-  return { name, kind: "ai", clearance: "internal", ...keys, ...other };
+  const evidence = { pid: byte, uid: 1_000, executable: null, unit: null };
+  const enrolment = { name, kind: "ai", clearance: "internal", wants: "", ...keys, ...other };
+  return { enrolment: enrolment as Enrolment, evidence };
 }
 
 const refuses =
@@ -57,6 +63,7 @@ test("[ENROL-3] the same request changes nothing, another one by the same key is
     { name: "cd" },
     { kind: "service" },
     { clearance: "secrets-only" },
+    { wants: "secret-read" },
     { sealingKey: key(9) },
     { signingKey: key(9) },
   ] as const;

@@ -1,9 +1,11 @@
 import { equalBytes } from "@sesame/core-crypto";
-import { Denial, isReservedName, limits, type Enrolment } from "@sesame/core-types";
+import { Denial, isReservedName, limits, type Enrolment, type Evidence } from "@sesame/core-types";
 
 /** Somebody who waits for the operator. */
 export type Pending = {
   readonly enrolment: Enrolment;
+  /** Who asked first. */
+  readonly evidence: Evidence;
   /** Wall clock, ms: when the waiting ends. */
   readonly untilMs: number;
 };
@@ -25,7 +27,7 @@ export function waiting(room: WaitingRoom, nowMs: number): WaitingRoom {
  */
 export function enter(
   room: WaitingRoom,
-  enrolment: Enrolment,
+  { enrolment, evidence }: Omit<Pending, "untilMs">,
   nowMs: number,
   isTaken: (name: string) => boolean,
 ): WaitingRoom {
@@ -39,7 +41,7 @@ export function enter(
   if (isReservedName(name) || isTaken(name) || ofName(present, name) !== null)
     throw new Denial("name-taken", name);
   if (present.length >= limits.MAX_PENDING) throw new Denial("waiting-room-full");
-  return [...present, { enrolment, untilMs: nowMs + limits.ENROLMENT_TTL_MS }];
+  return [...present, { enrolment, evidence, untilMs: nowMs + limits.ENROLMENT_TTL_MS }];
 }
 
 /** @throws {Denial} not-waiting */
@@ -64,6 +66,7 @@ function sameEnrolment(one: Enrolment, other: Enrolment): boolean {
     one.name === other.name &&
     one.kind === other.kind &&
     one.clearance === other.clearance &&
+    one.wants === other.wants &&
     equalBytes(one.sealingKey, other.sealingKey) &&
     equalBytes(one.signingKey, other.signingKey)
   );

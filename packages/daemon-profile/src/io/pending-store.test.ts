@@ -15,23 +15,26 @@ const enrolment = {
   name: "ci",
   kind: "ai",
   clearance: "internal",
+  wants: "secret-list",
   sealingKey: key(1),
   signingKey: key(2),
   noiseKey: key(3),
 } as const;
+const evidence = { pid: 7, uid: 1_000, executable: null, unit: "ci.service" };
 
 test("[ENROL-5] who waits is there after a restart", () => {
   assert.deepEqual(loadPending(path), []);
-  const room = [{ enrolment, untilMs: 1_700_000_000_000 }];
+  const room = [{ enrolment, evidence, untilMs: 1_700_000_000_000 }];
   savePending(path, room);
   const [found] = loadPending(path);
   assert.equal(found?.untilMs, room[0]?.untilMs);
+  assert.deepEqual(found?.evidence, evidence);
   assert.deepEqual({ ...found?.enrolment, noiseKey: key(3) }, enrolment);
   assert.equal(Buffer.compare(found?.enrolment.noiseKey ?? key(0), key(3)), 0);
 });
 
 test("a damaged list is told, not replaced by an empty one", () => {
-  savePending(path, [{ enrolment, untilMs: 1 }]);
+  savePending(path, [{ enrolment, evidence, untilMs: 1 }]);
   const good = readFileSync(path, "utf8");
   for (const bad of [
     "",

@@ -1,0 +1,237 @@
+import { randomUUID } from "node:crypto";
+import { nodeSuite as suite } from "@sesame/core-crypto/node";
+import {
+  admitted,
+  fingerprintOf,
+  fingerprintWords,
+  inState,
+  requireInstallation,
+  without,
+  type Applicant,
+  type Paths,
+} from "@sesame/core-ipc/daemon";
+import {
+  Denial,
+  Fault,
+  isIdentityName,
+  isReservedName,
+  toHex,
+  type Enrolment,
+  type Identity,
+  type IdentityState,
+} from "@sesame/core-types";
+import { rightsOf, type Rights } from "../agents/rights.ts";
+import { pathsOf, withBus, type Context } from "../context.ts";
+import { changeRecord, reloadRecord } from "../io/record.ts";
+import { printable } from "../printable.ts";
+import { table, type Outcome } from "../render.ts";
+
+// What the operator runs about those who are, or want to be, somebody.
+
+export function agentList(context: Context): Promise<Outcome> {
+  return withBus(context, async (bus) => {
+    const { pending } = await bus.call("agent.list", {});
+    const { identities } = requireInstallation(suite, pathsOf(context));
+    const rows = [
+      ...identities.map((identity) => ({ state: stateOf(identity), about: identity })),
+      ...pending.map(({ enrolment }) => ({ state: "pending", about: enrolment })),
+    ].map(({ state, about }) => {
+      const { name, kind, clearance } = about;
+      return { name, kind, clearance, state, fingerprint: fingerprintOf(suite, about) };
+    });
+    const cells = rows.map((row) => Object.values(row));
+    return {
+      text: table(["NAME", "KIND", "CLEARANCE", "STATE", "FINGERPRINT"], cells),
+      data: { agents: rows },
+    };
+  });
+}
+
+/** All that is known of one identity or applicant. */
+export function agentShow(context: Context, name: string): Promise<Outcome> {
+  return withBus(context, async (bus) => {
+    const { identities } = requireInstallation(suite, pathsOf(context));
+    const known = identities.find((identity) => identity.name === name);
+    if (known !== undefined) {
+      const { id, capabilities, enrolledMs } = known;
+      const enrolled = new Date(enrolledMs).toISOString();
+      return shown({ ...common(known, stateOf(known)), id, capabilities, enrolled });
+    }
+    const { pending } = await bus.call("agent.list", {});
+    const applicant = pending.find(({ enrolment }) => enrolment.name === name);
+    if (applicant === undefined) throw new Denial("not-waiting", name);
+    const { enrolment, evidence, untilMs } = applicant;
+    const until = new Date(untilMs).toISOString();
+    return shown({ ...common(enrolment, "pending"), until, ...evidence });
+  });
+}
+
+export type ApproveFlags = {
+  readonly fingerprint?: string;
+  readonly capabilities?: string;
+  readonly more?: boolean;
+};
+
+/** Safe to run again: a change that was signed and not taken over by the daemons is then. */
+export function agentApprove(
+  context: Context,
+  name: string,
+  { fingerprint: expected, capabilities: given, more = false }: ApproveFlags,
+): Promise<Outcome> {
+  const paths = pathsOf(context);
+  return withBus(context, async (bus) => {
+    const { pending } = await bus.call("agent.list", {});
+    const wanted = pending.find(({ enrolment }) => enrolment.name === name)?.enrolment;
+    const known = requireInstallation(suite, paths).identities.find((one) => one.name === name);
+    const about = known ?? wanted;
+    if (about === undefined) throw new Denial("not-waiting", name);
+    const fingerprint = fingerprintOf(suite, about);
+    const compact = (text: string): string => text.toLowerCase().replaceAll(/[\s-]/g, "");
+    if (
+      expected !== undefined &&
+      ![fingerprint, fingerprintWords(suite, about)].map(compact).includes(compact(expected))
+    )
+      throw new Fault(
+        "denied",
+        `${name} has another fingerprint: ${fingerprint}`,
+        "somebody else asks under this name; `sesame agent reject` it",
+      );
+    if (known === undefined && wanted !== undefined) {
+      const rights = rightsOf(wanted.kind, wanted.wants, given ?? null, more);
+      await admit(paths, wanted, rights);
+      await reloadRecord(bus);
+      return {
+        text: [
+          `${name} is registered: ${wanted.kind}, clearance ${wanted.clearance}.`,
+          `It may: ${rights.capabilities.join(" ") || "nothing yet"}`,
+          ...(rights.left === ""
+            ? []
+            : [`It asked for more, which it did not get: ${rights.left}`]),
+        ].join("\n"),
+        data: { name, fingerprint, changed: true, ...rights },
+      };
+    }
+    await reloadRecord(bus);
+    const data = { name, fingerprint, changed: false };
+    return { text: `${name} is registered already.`, data };
+  });
+}
+
+export function agentReject(context: Context, name: string): Promise<Outcome> {
+  if (!isIdentityName(name)) throw new Denial("name-invalid", "name of an identity");
+  return withBus(context, async (bus) => {
+    await bus.call("agent.reject", { name });
+    return { text: `${name} waits no longer.`, data: { name } };
+  });
+}
+
+/** Ends an identity. */
+export function agentRevoke(context: Context, name: string): Promise<Outcome> {
+  return changed(context, name, {
+    question: `Password of the root key, to revoke ${name}: `,
+    applies: () => true,
+    change: (present) => without(present, name),
+    done: `${name} is revoked.`,
+    idle: `There is no identity ${name}; nothing was changed.`,
+    absent: "idle",
+  });
+}
+
+/** Takes an identity's rights away; it keeps its name, and may have them back. */
+export function agentSuspend(context: Context, name: string): Promise<Outcome> {
+  return setState(context, name, "suspended", "suspend");
+}
+
+export function agentResume(context: Context, name: string): Promise<Outcome> {
+  return setState(context, name, "active", "resume");
+}
+
+function setState(
+  context: Context,
+  name: string,
+  state: IdentityState,
+  verb: string,
+): Promise<Outcome> {
+  const word = state === "active" ? "active" : "suspended";
+  return changed(context, name, {
+    question: `Password of the root key, to ${verb} ${name}: `,
+    applies: (identity) => identity.state !== state,
+    change: (present) => inState(present, name, state),
+    done: `${name} is ${word}.`,
+    idle: `${name} is ${word} already; nothing was changed.`,
+    absent: "refused",
+  });
+}
+
+type Change = {
+  readonly question: string;
+  /** False if there is nothing to change. */
+  readonly applies: (identity: Identity) => boolean;
+  readonly change: (present: readonly Identity[]) => readonly Identity[];
+  readonly done: string;
+  readonly idle: string;
+  /** What it means that there is no such identity. */
+  readonly absent: "idle" | "refused";
+};
+
+/** Safe to run again, as approving is. */
+function changed(context: Context, name: string, about: Change): Promise<Outcome> {
+  if (isReservedName(name))
+    throw new Fault("usage", `${name} belongs to every installation`, "name somebody else");
+  const paths = pathsOf(context);
+  return withBus(context, async (bus) => {
+    const { identities } = requireInstallation(suite, paths);
+    const found = identities.find((identity) => identity.name === name);
+    if (found === undefined && about.absent === "refused")
+      throw new Fault("not-found", `there is no identity ${name}`, "`sesame agent list`");
+    const applies = found !== undefined && about.applies(found);
+    if (applies) await changeRecord(paths, about.question, about.change);
+    await reloadRecord(bus);
+    return { text: applies ? about.done : about.idle, data: { name, changed: applies } };
+  });
+}
+
+async function admit(paths: Paths, wanted: Enrolment, rights: Rights): Promise<void> {
+  const { name, kind, clearance, wants } = wanted;
+  const { capabilities, left } = rights;
+  const question = [
+    `${name} (${kind}, ${clearance}) has the fingerprint ${fingerprintOf(suite, wanted)}`,
+    `in words:    ${fingerprintWords(suite, wanted)}`,
+    `it wants:    ${wants === "" ? "what its kind gets" : printable(wants)}`,
+    `it will get: ${capabilities.join(" ") || "nothing yet"}${left === "" ? "" : `; not: ${left}`}`,
+    "Password of the root key, to let it in: ",
+  ].join("\n");
+  const enrolledMs = Date.now();
+  await changeRecord(paths, question, (present) =>
+    admitted(present, { ...wanted, id: randomUUID(), state: "active", enrolledMs, capabilities }),
+  );
+}
+
+/** A state as people see it: "registered" stands beside "pending" and "suspended". */
+function stateOf({ state }: Identity): string {
+  return state === "active" ? "registered" : state;
+}
+
+function common(about: Applicant, state: string) {
+  const { name, kind, clearance, wants, noiseKey, sealingKey, signingKey } = about;
+  return {
+    name,
+    state,
+    kind,
+    clearance,
+    wants,
+    fingerprint: fingerprintOf(suite, about),
+    words: fingerprintWords(suite, about),
+    noiseKey: toHex(noiseKey),
+    sealingKey: toHex(sealingKey),
+    signingKey: toHex(signingKey),
+  };
+}
+
+/** One line for each fact that there is. */
+function shown(data: Readonly<Record<string, unknown>>): Outcome {
+  const facts = Object.entries(data)
+    .filter(([, value]) => value !== null && value !== "")
+    .map(([fact, value]) => [fact, Array.isArray(value) ? value.join(" ") : String(value)]);
+  return { text: table(["FACT", "VALUE"], facts), data };
+}

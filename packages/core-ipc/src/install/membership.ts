@@ -1,0 +1,56 @@
+import { equalBytes } from "@sesame/core-crypto";
+import { Denial, type Identity, type IdentityState } from "@sesame/core-types";
+import { sameIdentity } from "./record.ts";
+
+// How the list of identities changes. What the operator signs is made here.
+
+export type Identities = readonly Identity[];
+
+/** The identity that has this name, or one that differs in case only. */
+export function ofName(identities: Identities, name: string): Identity | null {
+  const lower = name.toLowerCase();
+  return identities.find((identity) => identity.name.toLowerCase() === lower) ?? null;
+}
+
+/** The identity, in whatever state, whose Noise key this is. */
+export function ofKey(identities: Identities, noiseKey: Uint8Array): Identity | null {
+  return identities.find((identity) => equalBytes(identity.noiseKey, noiseKey)) ?? null;
+}
+
+/** @throws {Denial} name-taken, key-taken: a name and a key are one identity's */
+export function admitted(identities: Identities, identity: Identity): Identities {
+  const { name, noiseKey, signingKey } = identity;
+  if (ofName(identities, name) !== null) throw new Denial("name-taken", name);
+  const holder =
+    ofKey(identities, noiseKey) ??
+    identities.find((other) => equalBytes(other.signingKey, signingKey));
+  if (holder !== undefined) throw new Denial("key-taken", holder.name);
+  return [...identities, identity];
+}
+
+/** With one identity suspended, or active again. */
+export function inState(identities: Identities, name: string, state: IdentityState): Identities {
+  return identities.map((identity) => (identity.name === name ? { ...identity, state } : identity));
+}
+
+export function without(identities: Identities, name: string): Identities {
+  return identities.filter((identity) => identity.name !== name);
+}
+
+/** What became of whom between two records, in the words of the audit log. */
+export function changesOf(before: Identities, after: Identities): string[] {
+  const was = new Map(before.map((identity) => [identity.id, identity]));
+  const is = new Set(after.map(({ id }) => id));
+  const changes = after.flatMap((identity) => {
+    const change = changeOf(was.get(identity.id) ?? null, identity);
+    return change === null ? [] : [`${change} ${identity.name}`];
+  });
+  const removed = before.filter(({ id }) => !is.has(id));
+  return [...changes, ...removed.map(({ name }) => `removed ${name}`)];
+}
+
+function changeOf(before: Identity | null, after: Identity): string | null {
+  if (before === null) return "added";
+  if (before.state !== after.state) return after.state === "active" ? "resumed" : "suspended";
+  return sameIdentity(before, after) ? null : "changed";
+}
