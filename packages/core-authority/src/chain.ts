@@ -215,13 +215,20 @@ export function commandAllowed(
 
 function refusalOf(authority: Authority, request: Request): Reason | null {
   const { caller, capability, name, profile, executable } = request;
-  const { profiles } = authority;
   if (caller !== authority.delegatee) return "not-delegatee";
-  if (profiles !== null && (profile === null || !profiles.includes(profile)))
-    return "profile-not-granted";
+  if (!servesProfile(authority, profile)) return "profile-not-granted";
   if (!covers(authority.scope, capability, name)) return "capability-not-granted";
-  const fits = authority.pointsOfUse.every((demanded) => isProgram(demanded, executable));
-  return fits ? null : "point-of-use";
+  return servesProgram(authority, executable) ? null : "point-of-use";
+}
+
+/** Whether a chain is for a profile; null: for a request about none. */
+export function servesProfile({ profiles }: Authority, profile: string | null): boolean {
+  return profiles === null || (profile !== null && profiles.includes(profile));
+}
+
+/** Whether a chain may be used by a program; null: it is not known which. */
+export function servesProgram({ pointsOfUse }: Authority, executable: PointOfUse | null): boolean {
+  return pointsOfUse.every((demanded) => isProgram(demanded, executable));
 }
 
 function isProgram(demanded: PointOfUse, found: PointOfUse | null): boolean {

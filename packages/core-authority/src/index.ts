@@ -1,3 +1,4 @@
+export { GrantBook, type Asking, type BookOptions, type Drawing, type Held } from "./book.ts";
 export {
   commandAllowed,
   commandDigests,

@@ -74,6 +74,7 @@ export class Ledger {
   #bootMs: number;
   readonly #openedAtMs: number;
   #floorMs = 0;
+  #living = 0;
 
   /** An empty ledger; it takes no grant that was issued before it was opened. */
   constructor(options: LedgerOptions, now: Now, openedAtMs = Math.ceil(now.wallMs)) {
@@ -126,6 +127,11 @@ export class Ledger {
   /** Grants that are held or remembered. */
   get size(): number {
     return this.#rows.size;
+  }
+
+  /** Grants that are alive, as far as time has passed. */
+  get living(): number {
+    return this.#living;
   }
 
   /**
@@ -293,6 +299,7 @@ export class Ledger {
 
   #hold(row: Row): void {
     this.#rows.set(row.id, row);
+    if (row.ended === null) this.#living++;
     this.#nonces.add(toHex(row.nonce));
     this.#given.add(row.delegator, row.id);
     this.#received.add(row.delegatee, row.id);
@@ -325,6 +332,7 @@ export class Ledger {
     const row = this.#rows.get(id);
     if (row === undefined || row.ended !== null) return;
     row.ended = why;
+    this.#living--;
     const { delegator, delegatee } = row;
     this.#events.push({ id, delegator, delegatee, why, origin, by });
   }

@@ -1,7 +1,9 @@
+import { limits } from "@sesame/core-types";
+
 // Every bound of scopes, grants and ledgers, with its unit; docs/AUTHORITY.md, Limits.
 
-/** Grants between an enrolled identity and the one that acts; also how often a right is handed on. */
-export const MAX_CHAIN = 8;
+/** Both are limits of the wire, too. */
+export const { MAX_CHAIN, MAX_GRANT_BYTES } = limits;
 
 /** Entries of one scope. */
 export const MAX_ENTRIES = 32;
@@ -10,8 +12,6 @@ export const MAX_PATTERNS = 8;
 /** Characters of all patterns of one scope. */
 export const MAX_SCOPE_CHARACTERS = 2_048;
 
-/** Bytes of one signed grant. */
-export const MAX_GRANT_BYTES = 8_192;
 /** Profiles that one grant may name. */
 export const MAX_GRANT_PROFILES = 32;
 /** UTF-8 bytes of an executable's path. */

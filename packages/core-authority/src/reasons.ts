@@ -5,6 +5,7 @@
 export const REASONS = {
   // The chain by itself.
   "chain-empty": "no grant was shown",
+  malformed: "what was shown is no grant",
   "chain-too-long": "the chain has more links than are allowed",
   "chain-cycle": "a grant or an identity occurs twice in the chain",
   "link-broken": "a grant does not continue the one above it",
@@ -33,6 +34,7 @@ export const REASONS = {
   revoked: "it was revoked",
   "used-up": "it was used as often as allowed",
   rebooted: "the machine was started anew",
+  "ledger-damaged": "the ledger's state is damaged, so that it takes no grants",
   "ledger-full": "too many grants are held or remembered",
   "not-permitted": "only a delegator above, or an administrator, may do that",
 } as const;

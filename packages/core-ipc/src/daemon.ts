@@ -40,3 +40,5 @@ export {
 } from "./install/enrolment.ts";
 export { SealedOwner } from "./seal/sealed-owner.ts";
 export { measurePosture } from "./io/posture.ts";
+export { BOOT_FILES, bootClock, bootId } from "./io/boot-clock.ts";
+export { GrantKeeper, type GrantKeeperOptions } from "./io/grant-keeper.ts";

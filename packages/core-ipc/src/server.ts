@@ -16,6 +16,7 @@ export {
   type Grants,
   type Permit,
 } from "./bus/gate.ts";
+export { grantHandlers, type GrantDesk } from "./bus/grant-handlers.ts";
 export { rateLimit, type RateLimit } from "./bus/rate-limit.ts";
 export { RateWindows } from "./bus/rate-windows.ts";
 export { Registry } from "./bus/registry.ts";

@@ -86,3 +86,12 @@ export const MAX_PENDING = 20;
 export const MAX_WANTS_BYTES = 1_024;
 /** Milliseconds that an enrolment waits. */
 export const ENROLMENT_TTL_MS = 24 * 60 * 60 * 1000;
+
+/** Grants between an enrolled identity and the one that acts; also how often a right is handed on. */
+export const MAX_CHAIN = 8;
+/** Bytes of one signed grant. */
+export const MAX_GRANT_BYTES = 8_192;
+/** Grants that one heartbeat may name. */
+export const MAX_BEATS = 256;
+/** Grants that one answer lists. */
+export const MAX_GRANTS_LISTED = 1_000;

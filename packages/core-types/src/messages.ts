@@ -3,9 +3,13 @@ import { BUS_HOST, ENROLLED_KINDS, IDENTITY_KINDS, VAULT_OWNER } from "./identit
 import { LEVELS, type Level } from "./level.ts";
 import {
   DEFAULT_DEADLINE_MS,
+  MAX_BEATS,
+  MAX_CHAIN,
   MAX_AUDIT_READ,
   MAX_CONNECTIONS,
   MAX_FETCH_BYTES,
+  MAX_GRANT_BYTES,
+  MAX_GRANTS_LISTED,
   MAX_IDENTITY_NAME,
   MAX_LIST_ITEMS,
   MAX_PASSWORD_BYTES,
@@ -39,6 +43,7 @@ import { trustSchema } from "./trust.ts";
 
 const profile = text(MAX_PROFILE_NAME, "profile-name");
 const name = text(MAX_SECRET_NAME, "secret-name");
+const uuid = text(36);
 const password = secret(bytes(MAX_PASSWORD_BYTES, 1));
 const value = secret(bytes(MAX_SECRET_BYTES));
 
@@ -611,6 +616,77 @@ export const MESSAGES = {
     /** `names` null: all of the profile. One missing name refuses the whole fetch. */
     params: struct({ profile, names: nullable(list(name, MAX_LIST_ITEMS)) }),
     result: struct({ secrets: list(struct({ name, value }), MAX_LIST_ITEMS) }),
+  }),
+
+  // Grants that daemon-secrets goes by. docs/AUTHORITY.md, Owners.
+  "grant.issue": request({
+    tag: 0x0320,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: null,
+    sealed: true,
+    audit: "always",
+    idempotent: true,
+    /** From the leaf to the root. */
+    params: struct({ chain: list(bytes(MAX_GRANT_BYTES, 64), MAX_CHAIN) }),
+    result: struct({ endsMs: uint }),
+  }),
+  "grant.heartbeat": request({
+    tag: 0x0321,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: null,
+    sealed: true,
+    audit: "refused",
+    idempotent: true,
+    params: struct({ grants: list(uuid, MAX_BEATS) }),
+    result: struct({ ended: list(uuid, MAX_BEATS) }),
+  }),
+  "grant.revoke": request({
+    tag: 0x0322,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: null,
+    sealed: true,
+    audit: "always",
+    idempotent: true,
+    /** One of both. */
+    params: struct({ grant: nullable(uuid), identity: nullable(uuid) }),
+    result: struct({ changed: bool }),
+  }),
+  "grant.list": request({
+    tag: 0x0323,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: null,
+    sealed: true,
+    audit: "refused",
+    idempotent: true,
+    params: struct({ after: nullable(uuid) }),
+    result: struct({
+      damaged: bool,
+      grants: list(
+        struct({ grant: bytes(MAX_GRANT_BYTES, 64), usesLeft: nullable(uint) }),
+        MAX_GRANTS_LISTED,
+      ),
+    }),
+  }),
+  "grant.show": request({
+    tag: 0x0324,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: null,
+    sealed: true,
+    audit: "refused",
+    idempotent: true,
+    params: struct({ grant: uuid }),
+    result: struct({ chain: list(bytes(MAX_GRANT_BYTES, 64), MAX_CHAIN) }),
+  }),
+  "grant.ended": event({
+    tag: 0x0325,
+    level: "internal",
+    from: VAULT_OWNER,
+    params: struct({ grant: uuid, why: text(64) }),
   }),
 
   // Applications. The level is the sender's choice, up to its clearance.

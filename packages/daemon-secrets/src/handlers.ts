@@ -1,6 +1,6 @@
 import { Denial, type Checkpoint, type VAULT_OWNER } from "@sesame/core-types";
 import { measurePosture } from "@sesame/core-ipc/daemon";
-import type { Call, Handlers } from "@sesame/core-ipc/server";
+import { grantHandlers, type Call, type GrantDesk, type Handlers } from "@sesame/core-ipc/server";
 import { wipe } from "@sesame/core-crypto";
 import type { Vaults } from "./io/vaults.ts";
 import type { Keeper } from "./keeper.ts";
@@ -10,6 +10,7 @@ import type { Vault } from "./vault/vault.ts";
 export type Host = {
   readonly vaults: Vaults;
   readonly keeper: Keeper;
+  readonly grants: GrantDesk;
   /** Has daemon-profile activate a profile. */
   readonly activate: (profile: string) => Promise<void>;
   readonly changed: (profile: string, state: "created" | "unlocked" | "locked") => void;
@@ -26,6 +27,7 @@ export type Host = {
  */
 export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
   const { vaults, keeper } = host;
+  const grants = grantHandlers(host.grants);
 
   /** On record, active and anchored, or closed again. */
   async function adopt(vault: Vault, call: Call): Promise<void> {
@@ -114,6 +116,12 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
         return checkpoint === null ? [] : [{ profile: vault.profile, checkpoint }];
       }),
     }),
+
+    "grant.issue": grants.issue,
+    "grant.heartbeat": grants.heartbeat,
+    "grant.revoke": grants.revoke,
+    "grant.list": grants.list,
+    "grant.show": grants.show,
 
     "secret.set": async ({ profile, name, value }, call) => {
       call.about(profile);

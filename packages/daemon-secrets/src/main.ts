@@ -3,6 +3,9 @@ import { isSignedCheckpoint } from "@sesame/core-audit";
 import {
   identityOf,
   loadKeyFile,
+  bootClock,
+  bootId,
+  GrantKeeper,
   RecordInForce,
   runDaemon,
   SealedOwner,
@@ -10,12 +13,13 @@ import {
   type RunningDaemon,
 } from "@sesame/core-ipc/daemon";
 import { Dispatcher, rateLimit, Registry } from "@sesame/core-ipc/server";
-import { BUS_HOST, Fault, fromHex, toHex, VAULT_OWNER } from "@sesame/core-types";
+import { BUS_HOST, Fault, fromHex, toHex, VAULT_OWNER, type AuditRecord } from "@sesame/core-types";
+import { join } from "node:path";
 import { handlersOf } from "./handlers.ts";
 import { BusLink } from "./io/bus-link.ts";
 import { Vaults } from "./io/vaults.ts";
 import { Keeper } from "./keeper.ts";
-import { ownKey, ownMark, SPEC } from "./spec.ts";
+import { grantsOf, ownKey, ownMark, SPEC } from "./spec.ts";
 
 await runDaemon({ ...SPEC, start });
 
@@ -43,19 +47,36 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
 
   const registry = new Registry(installation.identities);
 
+  const audit = async (records: AuditRecord[]): Promise<void> => {
+    await link.bus.call("audit.append", { records });
+  };
+
+  const grants = new GrantKeeper({
+    path: join(grantsOf(paths), "grants.state"),
+    suite,
+    own,
+    installation,
+    now: bootClock(clock),
+    bootId: bootId(),
+    log,
+    audit,
+    ended: (grant, why) => {
+      if (link.connected) link.bus.emit("grant.ended", { grant, why });
+    },
+  });
+
   const dispatcher = new Dispatcher<typeof VAULT_OWNER>({
     registry,
     sealed,
     log,
     incident: randomUUID,
     memory: suite,
-    gate: { rate: rateLimit(clock) },
-    audit: async (records) => {
-      await link.bus.call("audit.append", { records });
-    },
+    gate: { grants, rate: rateLimit(clock) },
+    audit,
     handlers: handlersOf({
       vaults,
       keeper,
+      grants,
       activate: async (profile) => {
         await link.bus.call("profile.activate", { profile });
       },
@@ -64,7 +85,9 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
       reread: () => {
         const found = inForce.reread();
         return () => {
-          if (inForce.adopt(found)) registry.replace(found.identities);
+          if (!inForce.adopt(found)) return;
+          registry.replace(found.identities);
+          grants.adopt(found);
         };
       },
       isGenuine: (checkpoint) => isSignedCheckpoint(suite, logOwner, checkpoint),
@@ -99,6 +122,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
   return {
     stop: async () => {
       keeper.lock(null);
+      await grants.close();
       sealed.destroy();
       await link.stop();
     },

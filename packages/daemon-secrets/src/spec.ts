@@ -1,15 +1,21 @@
 import { dirname, join } from "node:path";
-import type { DaemonSpec, Paths } from "@sesame/core-ipc/daemon";
+import { BOOT_FILES, type DaemonSpec, type Paths } from "@sesame/core-ipc/daemon";
 import { VAULT_OWNER } from "@sesame/core-types";
 
 /** All that the owner of the vaults may reach. */
 export const SPEC: Omit<DaemonSpec, "start"> = {
   name: VAULT_OWNER,
   lock: (paths) => paths.secretsLock,
-  directories: (paths) => [paths.vaults],
+  directories: (paths) => [paths.vaults, grantsOf(paths)],
   files: (paths) => [dirname(paths.installation), ownKey(paths)],
+  reads: BOOT_FILES,
   syscalls: "vault",
 };
+
+/** The grants that it goes by. */
+export function grantsOf({ authority }: Paths): string {
+  return join(authority, VAULT_OWNER);
+}
 
 /** How far it has come with the records of its installation. */
 export function ownMark({ vaults }: Paths): string {

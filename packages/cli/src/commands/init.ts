@@ -39,7 +39,11 @@ const MEMBERS: readonly Member[] = [
 /** Sets everything up that is not set up yet; never replaces anything. */
 export async function init(context: Context): Promise<Outcome> {
   const paths = pathsOf(context);
-  const directories = [dirname(paths.installation), dirname(paths.profiles)];
+  const directories = [
+    dirname(paths.installation),
+    dirname(paths.profiles),
+    join(paths.authority, VAULT_OWNER),
+  ];
   for (const path of [
     paths.config,
     paths.keys,

@@ -35,6 +35,7 @@ const HEALTHY: Facts = {
   badKeys: seen([]),
   installation: seen("id"),
   auditWritable: seen(true),
+  grantsIntact: seen(true),
   clockBehindMs: seen(0),
   manager: seen("systemd units"),
 };
@@ -66,6 +67,7 @@ test("what could not be looked at is never well", () => {
     badKeys: unseen,
     installation: unseen,
     auditWritable: unseen,
+    grantsIntact: unseen,
     clockBehindMs: unseen,
     manager: unseen,
   };
@@ -113,6 +115,7 @@ const SURROUNDINGS: readonly (readonly [Partial<Facts>, string, Verdict, RegExp]
   [{ ptraceScope: seen(null) }, "ptrace scope", "warning", /ptrace_scope=1/],
   [{ badKeys: seen(["a.key: damaged"]) }, "key files", "failed", /backup/],
   [{ auditWritable: seen(false) }, "audit log", "failed", /space/],
+  [{ grantsIntact: seen(false) }, "grants", "failed", /remove/],
   [{ clockBehindMs: seen(3_600_000) }, "clock", "failed", /set the clock/],
   [
     { files: seen([PRIVATE, { ...PRIVATE, mode: 0o710 }]) },

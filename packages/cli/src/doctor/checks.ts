@@ -36,6 +36,8 @@ export type Facts = {
   readonly badKeys: Seen<readonly string[]>;
   readonly installation: Seen<string>;
   readonly auditWritable: Seen<boolean>;
+  /** Whether the owner of the secrets can read its grants. */
+  readonly grantsIntact: Seen<boolean>;
   /** Milliseconds by which the audit log's last entry lies in the future; 0 if it does not. */
   readonly clockBehindMs: Seen<number>;
   /** Who runs the daemons. */
@@ -77,6 +79,11 @@ export function judge(facts: Facts): Check[] {
     check("files and directories", facts.files, (files) => judgeFiles(files, facts.uid)),
     check("audit log", facts.auditWritable, (writable) =>
       writable ? ok("writable") : failed("not writable", "free space or mend its permissions"),
+    ),
+    check("grants", facts.grantsIntact, (intact) =>
+      intact
+        ? ok("intact")
+        : failed("damaged: none is taken", "the daemon's log names the file to remove"),
     ),
     check("clock", facts.clockBehindMs, (behind) =>
       behind <= CLOCK_TOLERANCE_MS

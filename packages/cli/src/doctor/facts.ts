@@ -13,6 +13,9 @@ import type { Facts, FileFact, Seen } from "./checks.ts";
 
 const YAMA = "/proc/sys/kernel/yama/ptrace_scope";
 
+/** No id comes after it. */
+const LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff";
+
 /** Looks at everything. What cannot be looked at is said, and hinders nothing else. */
 export async function gather(context: Context): Promise<Facts> {
   const paths = pathsOf(context);
@@ -37,6 +40,9 @@ export async function gather(context: Context): Promise<Facts> {
       installation: await see(() => requireInstallation(suite, paths).id),
       auditWritable: await ask(
         async (client) => (await client.call("status.get", {})).auditWritable,
+      ),
+      grantsIntact: await ask(
+        async (client) => !(await client.call("grant.list", { after: LAST })).damaged,
       ),
       clockBehindMs: await see(() => clockBehind(paths)),
       manager: await see(() => managerOf(paths)),

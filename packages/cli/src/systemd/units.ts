@@ -85,7 +85,7 @@ const UNITS: Readonly<Record<string, (program: Program) => Sections>> = {
     ],
     Service: [
       ...running(program, VAULT_OWNER),
-      ["ReadWritePaths", `${CONFIG}/vaults`],
+      ["ReadWritePaths", `${CONFIG}/vaults ${CONFIG}/authority/${VAULT_OWNER}`],
       ["InaccessiblePaths", `${CONFIG}/audit`],
       ...onlyKeyOf(VAULT_OWNER),
       ["LimitNOFILE", "1024"],

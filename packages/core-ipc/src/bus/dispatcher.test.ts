@@ -406,6 +406,7 @@ test("[OWNER-7] a use is taken before the record, and no use means no release", 
   const order: string[] = [];
   const permit: Permit = {
     covers: () => true,
+    narrow: () => undefined,
     use: () => {
       order.push("use");
       return Promise.resolve(["one", "two"]);
@@ -420,6 +421,7 @@ test("[OWNER-7] a use is taken before the record, and no use means no release", 
 
   const ended: Permit = {
     covers: () => true,
+    narrow: () => undefined,
     use: () => Promise.reject(new Denial("capability-missing")),
   };
   const place = world({ permit: ended });
@@ -435,6 +437,7 @@ test("[OWNER-7] where nothing is recorded, the use is taken before the handler r
   // SECURITY: such kinds could be called without end.
   const ended: Permit = {
     covers: () => true,
+    narrow: () => undefined,
     use: () => Promise.reject(new Denial("capability-missing")),
   };
   const place = world({ permit: ended });

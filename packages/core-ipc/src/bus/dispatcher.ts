@@ -22,7 +22,7 @@ import {
 } from "@sesame/core-types";
 import type { SealContext } from "../seal/context.ts";
 import type { OpenedRequest, SealedOwner, SealRefusal } from "../seal/sealed-owner.ts";
-import { admit, Refusal, type GateOptions, type Request } from "./gate.ts";
+import { admit, Refusal, type GateOptions, type Permit, type Request } from "./gate.ts";
 import type { Registry } from "./registry.ts";
 
 /** Kinds that the router answers by itself. */
@@ -39,7 +39,9 @@ export type Call = {
   /** Names what the call is about, for the audit record of its outcome. */
   about: (profile: string | null, object?: string | null) => void;
   /** False for the names of secrets that the caller may not reach by this call. */
-  readonly covers: (name: string) => boolean;
+  readonly covers: Permit["covers"];
+  /** Keeps to grants that fit, as what the call is about may demand. */
+  readonly narrow: Permit["narrow"];
   /**
    * Puts the call on record as done. Resolves once the record is on disk: before that nothing
    * may be released or changed.
@@ -131,6 +133,7 @@ export class Dispatcher<Owner extends string> {
         session,
         trust,
         covers: permit.covers,
+        narrow: permit.narrow,
         about: (profile, object = null) => Object.assign(record, { profile, object }),
         record: async (objects = [null]) => {
           const done = { ...record, outcome: outcomeOf(await permit.use()) };

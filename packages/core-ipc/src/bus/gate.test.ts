@@ -37,7 +37,11 @@ function open(no?: string): { readonly options: GateOptions; readonly questions:
     questions.push(name);
     if (name === no) throw new Denial("busy", name);
   };
-  const permit: Permit = { covers: (name) => name === "a", use: () => Promise.resolve(["g"]) };
+  const permit: Permit = {
+    covers: (name) => name === "a",
+    narrow: () => undefined,
+    use: () => Promise.resolve(["g"]),
+  };
   const options: GateOptions = {
     grants: {
       permit: () => {

@@ -1,4 +1,4 @@
-import type { Reason } from "@sesame/core-authority";
+import type { Authority, Reason } from "@sesame/core-authority";
 import {
   Denial,
   dominates,
@@ -40,6 +40,12 @@ export type Permit = {
   /** True if the call may be about the secret of this name. */
   readonly covers: (name: string) => boolean;
   /**
+   * Goes on with those of the caller's grants that fit; of no meaning where none was needed.
+   *
+   * @throws {Denial} capability-missing, if they do not allow the call by themselves
+   */
+  readonly narrow: (fits: (authority: Authority) => boolean) => void;
+  /**
    * Takes one use of each grant that the call has drawn on so far; on disk before it resolves.
    *
    * @returns ids of these grants; none if the enrolment was enough
@@ -79,7 +85,11 @@ export class Refusal extends Denial {
   }
 }
 
-const UNLIMITED: Permit = { covers: () => true, use: () => Promise.resolve([]) };
+const UNLIMITED: Permit = {
+  covers: () => true,
+  narrow: () => undefined,
+  use: () => Promise.resolve([]),
+};
 
 /**
  * Asks in this order: rate, clearance, capability (by enrolment, else by grants), then the

@@ -10,6 +10,7 @@ export type Paths = {
   readonly keys: string;
   readonly vaults: string;
   readonly audit: string;
+  readonly authority: string;
   readonly profiles: string;
   readonly pending: string;
   readonly runtime: string;
@@ -55,6 +56,7 @@ export function pathsFrom(env: Readonly<Record<string, string | undefined>>): Pa
     keys: join(config, "keys"),
     vaults: join(config, "vaults"),
     audit: join(config, "audit"),
+    authority: join(config, "authority"),
     profiles: join(config, "profiles", "profiles.json"),
     pending: join(config, "profiles", "pending.json"),
     runtime,

@@ -33,6 +33,10 @@ export class BusLink {
     return this.#bus;
   }
 
+  get connected(): boolean {
+    return this.#bus !== null;
+  }
+
   /** Resolves once this daemon answers on the bus; from then on it stays connected. */
   async start(): Promise<void> {
     const bus = await this.#connect();

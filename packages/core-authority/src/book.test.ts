@@ -1,0 +1,336 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { GrantBook, type Asking, type BookOptions } from "./book.ts";
+import { AuthorityError } from "./errors.ts";
+import type { Grant, SignedGrant } from "./grant.ts";
+import { parseScope } from "./scope.ts";
+import {
+  counting,
+  grantFrom,
+  HandClock,
+  Member,
+  MINUTE_MS,
+  numbered,
+  START_MS,
+  trustIn,
+} from "./testing/fixture.ts";
+
+const operator = new Member(1, ["admin"]);
+const ci = new Member(2, ["secret-list"]);
+const job = new Member(3, []);
+const stranger = new Member(4, []);
+const everybody = [operator, ci, job, stranger];
+
+const OPTIONS: BookOptions = { bootId: "first", self: numbered(99) };
+const ADMIN = { id: operator.id, admin: true };
+const plain = (member: Member): { id: string; admin: boolean } => ({ id: member.id, admin: false });
+
+class Desk {
+  readonly clock = new HandClock();
+  readonly random = counting();
+  book = new GrantBook(OPTIONS, trustIn(everybody), this.clock.now());
+
+  /** Signed, and registered by who gave it. */
+  give(from: Member, to: Member, changes: Partial<Grant> = {}, above: SignedGrant[] = []) {
+    const issuedAtMs = this.clock.wallMs;
+    const parent = above[0]?.grant.id ?? null;
+    const grant = grantFrom(this.random, from, to, { issuedAtMs, parent, ...changes });
+    const chain = [from.sign(grant), ...above];
+    assert.equal(this.book.issue(chain, from.id, this.clock.now()), null);
+    return chain;
+  }
+
+  ask(changes: Partial<Asking> = {}): unknown {
+    const drawing = this.book.permit(asking(changes), this.clock.now());
+    return drawing === null || typeof drawing === "string" ? drawing : drawing.drawn();
+  }
+
+  restart(options = OPTIONS, members = everybody): void {
+    const state = this.book.serialise();
+    this.book = GrantBook.restore(options, trustIn(members), state, this.clock.now());
+  }
+}
+
+function asking(changes: Partial<Asking> = {}): Asking {
+  return {
+    caller: ci.id,
+    capability: "secret-use",
+    profile: "work",
+    names: ["ci/token"],
+    executable: null,
+    ...changes,
+  };
+}
+
+const idOf = ([leaf]: readonly SignedGrant[]): string => leaf?.grant.id ?? "";
+
+test("[AUTH-43] a living grant that covers every name in the profile allows a call", () => {
+  const desk = new Desk();
+  assert.equal(desk.ask(), null, "who never had a grant has none to speak of");
+  const id = idOf(desk.give(operator, ci, { profiles: ["home", "work"] }));
+  assert.deepEqual(desk.ask(), [id]);
+  const cases: readonly [Partial<Asking>, unknown][] = [
+    [{ names: ["ci/token", "ci/deep/key"] }, [id]],
+    [{ names: ["ci/token", "prod/key"] }, "capability-not-granted"],
+    [{ names: "reachable" }, []],
+    [{ names: [] }, []],
+    [{ names: null }, "capability-not-granted"],
+    [{ capability: "secret-read" }, "capability-not-granted"],
+    [{ capability: "secret-read", names: [] }, "capability-not-granted"],
+    [{ profile: "other" }, "profile-not-granted"],
+    [{ profile: null }, "profile-not-granted"],
+    [{ caller: stranger.id }, null],
+    [{ caller: operator.id }, null],
+  ];
+  for (const [changes, expected] of cases)
+    assert.deepEqual(desk.ask(changes), expected, JSON.stringify(changes));
+});
+
+test("[AUTH-43] several grants allow together what none of them allows alone", () => {
+  const desk = new Desk();
+  const a = idOf(desk.give(operator, ci, { scope: parseScope("secret-use:a/*") }));
+  const b = idOf(desk.give(operator, ci, { scope: parseScope("secret-use:b/*") }));
+  const other = { scope: parseScope("secret-use:c/*"), profiles: ["other"] };
+  desk.give(operator, ci, other);
+  assert.deepEqual(desk.ask({ names: ["a/1", "b/1", "a/2"] }), [a, b]);
+  assert.equal(desk.ask({ names: ["a/1", "c/1"] }), "capability-not-granted");
+  const reachable = desk.book.permit(asking({ names: "reachable" }), desk.clock.now());
+  assert.ok(typeof reachable === "object" && reachable !== null);
+  assert.deepEqual(["a/1", "c/1", "b/2", "d"].filter(reachable.covers), ["a/1", "b/2"]);
+  assert.deepEqual(reachable.drawn(), [a, b]);
+});
+
+test("[AUTH-43] narrowing keeps to the grants that fit, and asks again", () => {
+  const desk = new Desk();
+  const once = idOf(desk.give(operator, ci, { maxUses: 1 }));
+  const free = idOf(desk.give(operator, ci));
+  const permit = desk.book.permit(asking(), desk.clock.now());
+  assert.ok(typeof permit === "object" && permit !== null);
+  assert.deepEqual(permit.drawn(), [once].concat(free).sort().slice(0, 1));
+  assert.equal(
+    permit.narrow(({ links }) => links === 1),
+    null,
+  );
+  assert.equal(
+    permit.narrow(({ links }) => links === 2),
+    "capability-not-granted",
+  );
+});
+
+test("[AUTH-20] a grant with a point of use is refused where the program is not known", () => {
+  // SECURITY: a stolen key file would be of use to any program.
+  const desk = new Desk();
+  const sha256 = new Uint8Array(32).fill(7);
+  const pointOfUse = { path: "/usr/bin/deploy", sha256 };
+  desk.give(operator, ci, { pointOfUse });
+  assert.equal(desk.ask(), "point-of-use");
+  assert.equal(desk.ask({ executable: { ...pointOfUse, path: "/usr/bin/sh" } }), "point-of-use");
+  assert.ok(Array.isArray(desk.ask({ executable: pointOfUse })));
+});
+
+test("[AUTH-18] a clock that was set back makes a grant not count, and not end", () => {
+  const desk = new Desk();
+  desk.give(operator, ci);
+  desk.clock.wallMs -= MINUTE_MS;
+  assert.equal(desk.ask(), "not-yet-valid");
+  desk.clock.wallMs += MINUTE_MS;
+  assert.ok(Array.isArray(desk.ask()));
+});
+
+test("[AUTH-40] a chain is registered by the parties to its leaf, with its links", () => {
+  // SECURITY: whoever overhears a grant could start its clock, or fill the ledger with others'.
+  const desk = new Desk();
+  const { random, clock } = desk;
+  const root = operator.sign(grantFrom(random, operator, ci));
+  const leaf = ci.sign(grantFrom(random, ci, job, { parent: root.grant.id }));
+  for (const by of [stranger, operator])
+    assert.equal(desk.book.issue([leaf, root], by.id, clock.now()), "not-permitted");
+  assert.equal(desk.book.size, 0);
+  assert.equal(desk.book.issue([leaf, root], job.id, clock.now()), null);
+  assert.equal(desk.book.size, 2);
+  assert.equal(desk.book.issue([leaf, root], ci.id, clock.now()), null, "again, no change");
+  assert.deepEqual(desk.ask({ caller: job.id }), [leaf.grant.id]);
+});
+
+test("[AUTH-27] a grant that ends takes those below it out of use at once", () => {
+  const desk = new Desk();
+  const above = desk.give(operator, ci);
+  const below = desk.give(ci, job, {}, above);
+  assert.equal(desk.book.revoke(idOf(above), ADMIN, desk.clock.now()), true);
+  assert.equal(desk.ask(), "revoked");
+  assert.equal(desk.ask({ caller: job.id }), "parent-ended");
+  const ends = desk.book.tick(desk.clock.now());
+  assert.deepEqual(
+    ends.map(({ id, why, origin }) => [id, why, origin]),
+    [
+      [idOf(above), "revoked", idOf(above)],
+      [idOf(below), "parent-ended", idOf(above)],
+    ],
+  );
+  assert.deepEqual(desk.book.tick(desk.clock.now()), [], "told once");
+  assert.equal(desk.book.revoke(idOf(above), ADMIN, desk.clock.now()), false);
+});
+
+test("[AUTH-28] nobody revokes what is not below them", () => {
+  const desk = new Desk();
+  const above = desk.give(operator, ci);
+  const below = desk.give(ci, job, {}, above);
+  const now = desk.clock.now();
+  assert.equal(desk.book.revoke(idOf(above), plain(ci), now), "not-permitted");
+  assert.equal(desk.book.revokeIdentity(ci.id, plain(ci), now), "not-permitted");
+  assert.equal(desk.book.revoke(idOf(below), plain(ci), now), true);
+  assert.equal(desk.book.revokeIdentity(ci.id, plain(operator), now), true);
+  assert.equal(desk.book.size, 0);
+});
+
+test("[AUTH-25] silence ends a grant, heartbeats of its delegatee alone do not let it", () => {
+  const desk = new Desk();
+  const id = idOf(desk.give(operator, ci, { heartbeatMs: MINUTE_MS }));
+  for (let i = 0; i < 5; i++)
+    assert.deepEqual(desk.book.heartbeat([id], ci.id, desk.clock.pass(MINUTE_MS)), []);
+  assert.ok(Array.isArray(desk.ask()));
+  const unknown = numbered(4242);
+  assert.deepEqual(desk.book.heartbeat([id, unknown], job.id, desk.clock.pass(MINUTE_MS)), [
+    id,
+    unknown,
+  ]);
+  desk.clock.pass(MINUTE_MS);
+  assert.equal(desk.ask(), "heartbeat-missed");
+  assert.deepEqual(desk.book.heartbeat([id], ci.id, desk.clock.now()), [id]);
+});
+
+test("[AUTH-29] a use counts for each grant that was drawn on, and is to be stored", () => {
+  const desk = new Desk();
+  const above = desk.give(operator, ci, { maxUses: 3 });
+  const id = idOf(desk.give(ci, job, {}, above));
+  const use = (): unknown => desk.book.use([id], job.id, desk.clock.now());
+  assert.deepEqual([use(), use(), use(), use()], [true, true, true, "parent-ended"]);
+  const free = new Desk();
+  const unlimited = idOf(free.give(operator, ci));
+  assert.equal(free.book.use([unlimited], ci.id, free.clock.now()), false);
+});
+
+test("[AUTH-42] what the record no longer bears ends, when it changes and after a restart", () => {
+  // SECURITY: a revoked agent would keep what was given to it, and what it gave.
+  const revoked = [operator, job, stranger];
+  const lesser = [operator, new Member(2, []), job, stranger];
+  for (const how of ["at once", "after a restart"] as const) {
+    const desk = new Desk();
+    const change = (members: readonly Member[]): void =>
+      how === "at once"
+        ? desk.book.trust(trustIn(members), desk.clock.now())
+        : desk.restart(OPTIONS, [...members]);
+    desk.give(ci, job, {}, desk.give(operator, ci));
+    const kept = idOf(desk.give(operator, job));
+    change(lesser);
+    assert.equal(desk.book.size, 3, "its enrolment is not what it hands on");
+    change(revoked);
+    assert.deepEqual(desk.ask({ caller: job.id }), [kept]);
+    assert.equal(desk.book.size, 1);
+    assert.deepEqual(
+      desk.book.tick(desk.clock.now()).map(({ why }) => why),
+      ["revoked", "parent-ended"],
+    );
+    change([...everybody]);
+    assert.equal(desk.book.size, 1, "what has ended does not come back with the identity");
+  }
+});
+
+test("[AUTH-42] a delegator that was given less hands on less", () => {
+  const member = (...words: ("delegate" | "secret-use" | "secret-read")[]): Member =>
+    new Member(5, words);
+  const giver = member("delegate", "secret-use", "secret-read");
+  const desk = new Desk();
+  desk.book.trust(trustIn([...everybody, giver]), desk.clock.now());
+  desk.give(giver, ci, { scope: parseScope("secret-read:ci/* secret-use:ci/*") });
+  assert.ok(Array.isArray(desk.ask({ capability: "secret-read" })));
+  desk.book.trust(trustIn([...everybody, member("delegate", "secret-use")]), desk.clock.now());
+  assert.equal(desk.ask({ capability: "secret-read" }), "capability-not-granted");
+  assert.ok(Array.isArray(desk.ask()));
+});
+
+test("[AUTH-31] a book that was stored and restored goes on as it was", () => {
+  const desk = new Desk();
+  const above = desk.give(operator, ci, { maxUses: 2, profiles: ["work"] });
+  const below = desk.give(ci, job, {}, above);
+  const ended = desk.give(operator, stranger);
+  desk.book.revoke(idOf(ended), ADMIN, desk.clock.now());
+  desk.book.use([idOf(below)], job.id, desk.clock.now());
+  desk.restart();
+  assert.deepEqual(desk.ask({ caller: job.id }), [idOf(below)]);
+  assert.equal(desk.book.issue(ended, operator.id, desk.clock.now()), "replayed");
+  assert.deepEqual(
+    desk.book.list(ADMIN, null, 9, desk.clock.now()).map(({ usesLeft }) => usesLeft),
+    [1, null],
+  );
+  assert.equal(desk.book.use([idOf(below)], job.id, desk.clock.now()), true);
+  assert.equal(desk.ask(), "used-up");
+});
+
+test("[AUTH-31] a new start of the machine ends what was alive", () => {
+  const desk = new Desk();
+  desk.give(operator, ci);
+  desk.restart({ ...OPTIONS, bootId: "second" });
+  assert.equal(desk.book.size, 0);
+  assert.equal(desk.ask(), "rebooted");
+});
+
+test("[AUTH-34] a state that is not one of ours is refused as a whole", () => {
+  // SECURITY: half a state would let come back what was revoked in the other half.
+  const desk = new Desk();
+  desk.give(ci, job, {}, desk.give(operator, ci));
+  const state = desk.book.serialise();
+  const restore = (bytes: Uint8Array): GrantBook =>
+    GrantBook.restore(OPTIONS, trustIn(everybody), bytes, desk.clock.now());
+  assert.equal(restore(state).size, 2);
+  let damaged = 0;
+  for (let at = 0; at < state.length; at++) {
+    const changed = Uint8Array.from(state, (byte, i) => (i === at ? byte ^ 1 : byte));
+    try {
+      assert.ok(restore(changed).size <= 2);
+    } catch (cause) {
+      assert.ok(cause instanceof AuthorityError, String(cause));
+      damaged++;
+    }
+  }
+  assert.ok(damaged > 0);
+  assert.throws(() => restore(state.subarray(0, state.length - 1)), AuthorityError);
+  assert.throws(() => restore(new Uint8Array()), AuthorityError);
+});
+
+test("[AUTH-44] grants are shown to their parties and to administrators", () => {
+  // SECURITY: which secrets somebody may use tells where to attack.
+  const desk = new Desk();
+  const above = desk.give(operator, ci);
+  const below = desk.give(ci, job, {}, above);
+  const now = desk.clock.now();
+  const seen = (viewer: { id: string; admin: boolean }): number =>
+    desk.book.list(viewer, null, 9, now).length;
+  assert.deepEqual([ADMIN, plain(ci), plain(job), plain(stranger)].map(seen), [2, 2, 1, 0]);
+  const chains = (viewer: { id: string; admin: boolean }): (number | undefined)[] =>
+    [above, below].map((chain) => desk.book.chain(idOf(chain), viewer, now)?.length);
+  assert.deepEqual(chains(plain(job)), [undefined, 2], "its own, with what it rests on");
+  assert.deepEqual(chains(plain(operator)), [1, 2]);
+  assert.deepEqual(chains(plain(stranger)), [undefined, undefined]);
+});
+
+test("lists come in pages, in the order of ids", () => {
+  const desk = new Desk();
+  for (let i = 0; i < 5; i++) desk.give(operator, ci);
+  const ids: string[] = [];
+  for (let after: string | null = null; ;) {
+    const page = desk.book.list(ADMIN, after, 2, desk.clock.now());
+    if (page.length === 0) break;
+    ids.push(...page.map(({ signed }) => signed.grant.id));
+    after = ids.at(-1) ?? null;
+  }
+  assert.equal(new Set(ids).size, 5);
+  assert.deepEqual(ids, ids.toSorted());
+});
+
+test("[AUTH-24] what expires is out of use at its time", () => {
+  const desk = new Desk();
+  desk.give(operator, ci, { ttlMs: MINUTE_MS, heartbeatMs: 10 * MINUTE_MS });
+  desk.clock.wallMs = START_MS + MINUTE_MS;
+  assert.equal(desk.ask(), "expired");
+});

@@ -1,0 +1,353 @@
+import { bytes, decode, encode, list, struct, uint, Violation } from "@sesame/core-types";
+import { resolveChain, servesProfile, servesProgram, type Authority, type Trust } from "./chain.ts";
+import { AuthorityError } from "./errors.ts";
+import { decodeGrant, encodeGrant, type PointOfUse, type SignedGrant } from "./grant.ts";
+import { IdIndex } from "./id-index.ts";
+import { Ledger, type Ended, type LedgerOptions, type Now, type Revoker } from "./ledger.ts";
+import type { Ending } from "./ledger-state.ts";
+import { CLOCK_TOLERANCE_MS, MAX_CHAIN, MAX_GRANT_BYTES, MAX_GRANTS } from "./limits.ts";
+import type { Reason } from "./reasons.ts";
+import { covers, coversSome, type Verb } from "./scope.ts";
+
+// What one owner knows of grants: their content beside the ledger's word of which are alive.
+// docs/AUTHORITY.md, Owners.
+
+/** A call whose caller has proved itself. */
+export type Asking = {
+  /** Id of the caller's identity. */
+  readonly caller: string;
+  readonly capability: Verb;
+  readonly profile: string | null;
+  /** As in core-types' Subject. */
+  readonly names: readonly string[] | "reachable" | null;
+  /** The caller's program as the owner found it; null: not known. */
+  readonly executable: PointOfUse | null;
+};
+
+/** Grants that allow a call together. */
+export type Drawing = {
+  /** Whether one of them covers a name, which is then drawn on. */
+  readonly covers: (name: string) => boolean;
+  /** Goes on with those that fit; the reason if they do not allow the call by themselves. */
+  readonly narrow: (fits: (authority: Authority) => boolean) => Reason | null;
+  /** Ids of those that were drawn on so far. */
+  readonly drawn: () => readonly string[];
+};
+
+/** A living grant, for whoever may see it. */
+export type Held = {
+  readonly signed: SignedGrant;
+  readonly usesLeft: number | null;
+};
+
+export type BookOptions = LedgerOptions & {
+  /** Id of the owner's own identity: it ends what its record no longer bears. */
+  readonly self: string;
+};
+
+type Entry = {
+  readonly signed: SignedGrant;
+  readonly encoded: Uint8Array;
+  readonly authority: Authority;
+  /** Unix milliseconds of the latest date of issue along the chain. */
+  readonly issuedAtMs: number;
+  /** Whether a link limits how often it may be used. */
+  readonly counted: boolean;
+};
+
+const VERSION = 1;
+
+const stateSchema = struct({
+  version: uint,
+  ledger: bytes(64 * 1024 * 1024),
+  grants: list(bytes(MAX_GRANT_BYTES), MAX_GRANTS),
+});
+
+/**
+ * The grants that an owner goes by. A pure state machine, as its ledger is; `resolveChain` runs when
+ * a grant comes in and when the record changes, so that a check costs what its caller's grants cost.
+ */
+export class GrantBook {
+  readonly #self: string;
+  readonly #ledger: Ledger;
+  /** Living grants by id. */
+  readonly #entries = new Map<string, Entry>();
+  readonly #byDelegatee = new IdIndex();
+  /** How the last grant of an identity ended; for the audit log. */
+  readonly #lastEnding = new Map<string, Ending>();
+  #trust: Trust;
+  #ended: Ended[] = [];
+
+  /** An empty book. */
+  constructor(options: BookOptions, trust: Trust, now: Now, ledger = new Ledger(options, now)) {
+    this.#self = options.self;
+    this.#trust = trust;
+    this.#ledger = ledger;
+  }
+
+  /**
+   * The book that `serialise` wrote. Grants that the record no longer bears have ended.
+   *
+   * @throws {AuthorityError} state-invalid
+   */
+  static restore(options: BookOptions, trust: Trust, from: Uint8Array, now: Now): GrantBook {
+    const { ledger, grants } = decodeBook(from);
+    const book = new GrantBook(options, trust, now, Ledger.restore(options, ledger, now));
+    const signed = new Map(grants.map((one) => [one.grant.id, one]));
+    for (const one of grants) {
+      if (!book.#ledger.standing(one, now).live) continue;
+      const chain = chainOf(one, (id) => signed.get(id));
+      const verdict = resolveChain(chain, trust, now.wallMs);
+      if (verdict.allowed) book.#enter(chain, verdict);
+      else book.#ledger.revoke(one.grant.id, book.#authority, now);
+    }
+    book.#settle(now);
+    if (book.#ledger.living !== book.#entries.size) throw invalid();
+    return book;
+  }
+
+  /** One encoding for one state; of the grants only those that live. */
+  serialise(): Uint8Array {
+    const grants = [...this.#entries.values()].map(({ encoded }) => encoded);
+    return encode(stateSchema, { version: VERSION, ledger: this.#ledger.serialise(), grants });
+  }
+
+  /** Living grants. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /**
+   * Registers a chain; its delegator or its delegatee shows it. Doing it again changes nothing.
+   *
+   * @param chain - from the leaf to the root
+   */
+  issue(chain: readonly SignedGrant[], by: string, now: Now): Reason | null {
+    this.#settle(now);
+    const verdict = resolveChain(chain, this.#trust, now.wallMs);
+    if (!verdict.allowed) return verdict.reason;
+    const leaf = chain[0]?.grant;
+    if (by !== leaf?.delegator && by !== leaf?.delegatee) return "not-permitted";
+    for (const [i, link] of [...chain.entries()].toReversed()) {
+      const reason = this.#issueOne(link, chain.slice(i), now);
+      if (reason !== null) return reason;
+    }
+    return null;
+  }
+
+  /** The delegatee is still there. Ids of the grants that are not alive, or not its own. */
+  heartbeat(ids: readonly string[], by: string, now: Now): string[] {
+    const missing = ids.filter((id) => this.#ledger.heartbeat(id, by, now) !== null);
+    this.#settle(now);
+    return missing;
+  }
+
+  /** False if it was not alive; a reason if the revoker may not. */
+  revoke(id: string, by: Revoker, now: Now): boolean | Reason {
+    this.#settle(now);
+    if (!this.#entries.has(id)) return false;
+    const reason = this.#ledger.revoke(id, by, now);
+    this.#settle(now);
+    return reason ?? true;
+  }
+
+  /** As `revoke`, for all grants to and from an identity. */
+  revokeIdentity(identity: string, by: Revoker, now: Now): boolean | Reason {
+    this.#settle(now);
+    const before = this.#entries.size;
+    const reason = this.#ledger.revokeIdentity(identity, by, now);
+    this.#settle(now);
+    return reason ?? this.#entries.size < before;
+  }
+
+  /** What the caller's living grants allow; a reason if they do not; null if it never had one. */
+  permit(asking: Asking, now: Now): Drawing | Reason | null {
+    this.#settle(now);
+    const { caller } = asking;
+    const held = this.#byDelegatee.of(caller).flatMap((id) => this.#entries.get(id) ?? []);
+    if (held.length === 0) return this.#lastEnding.get(caller) ?? null;
+    const current = held.filter(({ issuedAtMs }) => isDated(issuedAtMs, now));
+    if (current.length === 0) return "not-yet-valid";
+    const inProfile = current.filter(({ authority }) => servesProfile(authority, asking.profile));
+    if (inProfile.length === 0) return "profile-not-granted";
+    const able = inProfile.filter(({ authority: { scope } }) =>
+      asking.names === null
+        ? covers(scope, asking.capability, null)
+        : coversSome(scope, asking.capability),
+    );
+    if (able.length === 0) return "capability-not-granted";
+    const fit = able.filter(({ authority }) => servesProgram(authority, asking.executable));
+    if (fit.length === 0) return "point-of-use";
+    return draw(asking, fit);
+  }
+
+  /** Takes one use of each grant. True if that is to be stored before what it is for happens. */
+  use(ids: readonly string[], by: string, now: Now): boolean | Reason {
+    const counted = ids.some((id) => this.#entries.get(id)?.counted === true);
+    let refusal: Reason | null = null;
+    for (const id of ids) refusal ??= this.#ledger.use(id, by, now);
+    this.#settle(now);
+    return refusal ?? counted;
+  }
+
+  /** Living grants in the order of their ids, from after one of them; those that a viewer may see. */
+  list(viewer: Revoker, after: string | null, most: number, now: Now): Held[] {
+    this.#settle(now);
+    const ids = [...this.#entries.keys()].filter((id) => after === null || id > after).sort();
+    const held: Held[] = [];
+    for (const id of ids) {
+      const entry = this.#entries.get(id);
+      if (entry === undefined || !isParty(entry.signed, viewer)) continue;
+      const standing = this.#ledger.standing(entry.signed, now);
+      if (standing.live) held.push({ signed: entry.signed, usesLeft: standing.usesLeft });
+      if (held.length === most) break;
+    }
+    return held;
+  }
+
+  /** The chain of a living grant from the leaf to the root; null if the viewer may not see it. */
+  chain(id: string, viewer: Revoker, now: Now): SignedGrant[] | null {
+    this.#settle(now);
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return null;
+    const chain = chainOf(entry.signed, (above) => this.#entries.get(above)?.signed);
+    return chain.some((link) => isParty(link, viewer)) ? chain : null;
+  }
+
+  /** Goes by another record from now on: what it does not bear ends. */
+  trust(trust: Trust, now: Now): void {
+    this.#settle(now);
+    this.#trust = trust;
+    for (const [id, entry] of [...this.#entries].sort(byDepth)) {
+      if (!this.#entries.has(id)) continue;
+      const chain = chainOf(entry.signed, (above) => this.#entries.get(above)?.signed);
+      const verdict = resolveChain(chain, trust, now.wallMs);
+      if (verdict.allowed) this.#entries.set(id, { ...entry, authority: verdict });
+      else this.#ledger.revoke(id, this.#authority, now);
+      this.#settle(now);
+    }
+  }
+
+  /** Lets time pass. Takes what ended since the last call, causes first. */
+  tick(now: Now): readonly Ended[] {
+    this.#settle(now);
+    const ended = this.#ended;
+    this.#ended = [];
+    return ended;
+  }
+
+  /** True while there are ends that `tick` has not given out. */
+  get hasEnded(): boolean {
+    return this.#ended.length > 0;
+  }
+
+  get #authority(): Revoker {
+    return { id: this.#self, admin: true };
+  }
+
+  #issueOne(signed: SignedGrant, chain: readonly SignedGrant[], now: Now): Reason | null {
+    const { id } = signed.grant;
+    const reason = this.#ledger.issue(signed, now);
+    if (reason !== null || this.#entries.has(id)) return reason;
+    const verdict = resolveChain(chain, this.#trust, now.wallMs);
+    if (!verdict.allowed) return verdict.reason;
+    this.#enter(chain, verdict);
+    return null;
+  }
+
+  /** @param chain - from the leaf, which is entered */
+  #enter(chain: readonly SignedGrant[], authority: Authority): void {
+    const [signed] = chain;
+    if (signed === undefined) return;
+    const { id, delegatee } = signed.grant;
+    this.#entries.set(id, {
+      signed,
+      encoded: encodeGrant(signed),
+      authority,
+      issuedAtMs: Math.max(...chain.map(({ grant }) => grant.issuedAtMs)),
+      counted: chain.some(({ grant }) => grant.maxUses !== null),
+    });
+    this.#byDelegatee.add(delegatee, id);
+  }
+
+  /** Takes out what has ended. */
+  #settle(now: Now): void {
+    for (const end of this.#ledger.tick(now)) {
+      this.#entries.delete(end.id);
+      this.#byDelegatee.remove(end.delegatee, end.id);
+      this.#lastEnding.set(end.delegatee, end.why);
+      this.#ended.push(end);
+    }
+  }
+}
+
+function draw(asking: Asking, fit: readonly Entry[]): Drawing | Reason {
+  const { capability, names } = asking;
+  let usable = fit;
+  const drawn = new Set<string>();
+  const take = (name: string | null): boolean => {
+    // One that is drawn on already costs nothing more.
+    const able = usable.filter(({ authority: { scope } }) => covers(scope, capability, name));
+    const entry = able.find(({ signed }) => drawn.has(signed.grant.id)) ?? able[0];
+    if (entry === undefined) return false;
+    drawn.add(entry.signed.grant.id);
+    return true;
+  };
+  const allow = (): Reason | null => {
+    drawn.clear();
+    if (usable.length === 0) return "capability-not-granted";
+    const named = names === null ? [null] : names === "reachable" ? [] : names;
+    return named.every(take) ? null : "capability-not-granted";
+  };
+  const refusal = allow();
+  if (refusal !== null) return refusal;
+  return {
+    covers: take,
+    drawn: () => [...drawn],
+    narrow: (fits) => {
+      usable = usable.filter(({ authority }) => fits(authority));
+      return allow();
+    },
+  };
+}
+
+/** From a grant up to the root, as far as they are there. */
+function chainOf(leaf: SignedGrant, find: (id: string) => SignedGrant | undefined): SignedGrant[] {
+  const chain = [leaf];
+  for (let above = leaf.grant.parent; above !== null && chain.length < MAX_CHAIN;) {
+    const link = find(above);
+    if (link === undefined) break;
+    chain.push(link);
+    above = link.grant.parent;
+  }
+  return chain;
+}
+
+/** As for a chain that is shown; written so that a clock which is no number refuses. */
+function isDated(issuedAtMs: number, { wallMs }: Now): boolean {
+  return issuedAtMs <= wallMs + CLOCK_TOLERANCE_MS;
+}
+
+function isParty({ grant }: SignedGrant, { id, admin }: Revoker): boolean {
+  return admin || grant.delegator === id || grant.delegatee === id;
+}
+
+/** Roots first, so that an end is told with its cause. */
+function byDepth([, a]: [string, Entry], [, b]: [string, Entry]): number {
+  return a.authority.links - b.authority.links;
+}
+
+function decodeBook(from: Uint8Array): { ledger: Uint8Array; grants: SignedGrant[] } {
+  try {
+    const { version, ledger, grants } = decode(stateSchema, from.slice());
+    if (version !== VERSION) throw invalid();
+    return { ledger, grants: grants.map((one) => decodeGrant(one)) };
+  } catch (cause) {
+    if (cause instanceof Violation || cause instanceof AuthorityError) throw invalid();
+    throw cause;
+  }
+}
+
+function invalid(): AuthorityError {
+  return new AuthorityError("state-invalid", "not the state of an owner's grants");
+}

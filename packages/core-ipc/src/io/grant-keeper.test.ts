@@ -1,0 +1,215 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, test } from "node:test";
+import { randomUUID } from "node:crypto";
+import {
+  draftGrant,
+  parseScope,
+  signGrant,
+  type Grant,
+  type SignedGrant,
+} from "@sesame/core-authority";
+import { nodeSuite as suite } from "@sesame/core-crypto/node";
+import type { AuditRecord, Identity } from "@sesame/core-types";
+import { Refusal, type Permit } from "../bus/gate.ts";
+import { identity } from "../testing/pair.ts";
+import { GrantKeeper } from "./grant-keeper.ts";
+
+const seed = new Uint8Array(new ArrayBuffer(32)).fill(1);
+const member = (name: string, changes: Partial<Identity> = {}): Identity => ({
+  ...identity(name),
+  id: randomUUID(),
+  ...changes,
+});
+const operator = member("operator", {
+  capabilities: ["admin"],
+  signingKey: suite.ed25519PublicKey(seed),
+});
+const ci = member("ci");
+const own = member("daemon-secrets", { kind: "daemon" });
+const installation = {
+  id: randomUUID(),
+  rootKey: new Uint8Array(32),
+  serial: 1,
+  identities: [operator, ci, own],
+};
+
+let folder: string;
+let path: string;
+let bootMs: number;
+let audit: (records: AuditRecord[]) => Promise<void>;
+let records: AuditRecord[];
+let ended: string[];
+let logged: string[];
+let keeper: GrantKeeper;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "sesame-grants-"));
+  path = join(folder, "grants.state");
+  bootMs = 1_000_000;
+  records = [];
+  ended = [];
+  logged = [];
+  audit = (more) => Promise.resolve(void records.push(...more));
+  keeper = open();
+});
+
+afterEach(async () => {
+  await keeper.close().catch(() => undefined);
+  rmSync(folder, { recursive: true });
+});
+
+function open(bootId: string | null = "one", record = installation): GrantKeeper {
+  return new GrantKeeper({
+    path,
+    suite,
+    own,
+    installation: record,
+    bootId,
+    now: () => ({ wallMs: 1_763_000_000_000 + bootMs, bootMs }),
+    log: (_level, event) => void logged.push(event),
+    audit: (more) => audit(more),
+    ended: (id, why) => void ended.push(`${id} ${why}`),
+  });
+}
+
+function given(changes: Partial<Grant> = {}): SignedGrant {
+  const draft = draftGrant(
+    {
+      installation: installation.id,
+      delegator: operator.id,
+      delegatee: ci.id,
+      kind: "service",
+      parent: null,
+      scope: parseScope("secret-read:ci/*"),
+    },
+    { wallMs: 1_763_000_000_000 + bootMs, random: (length) => suite.randomBytes(length) },
+  );
+  return signGrant({ ...draft, ...changes }, (message) => suite.ed25519Sign(seed, message));
+}
+
+const asked = {
+  session: new Uint8Array(16),
+  about: () => ({ profile: "work", names: ["ci/token"] }),
+};
+
+function permit(of = keeper): Permit {
+  const found = of.permit(ci, "secret-read", asked);
+  assert.ok(typeof found === "object" && found !== null, String(found));
+  return found;
+}
+
+const refusedAs = (reason: string) => (cause: unknown) =>
+  cause instanceof Refusal && cause.code === "capability-missing" && cause.reason === reason;
+
+test("[AUTH-31] what was acknowledged is there after a crash", async () => {
+  // SECURITY: who can crash an owner would have back what was revoked or used up.
+  const once = given({ maxUses: 1 });
+  const other = given();
+  await keeper.issue([once], operator);
+  await keeper.issue([other], operator);
+  await keeper.revoke(other.grant.id, operator);
+  assert.equal(open().size, 1);
+  assert.deepEqual(await permit().use(), [once.grant.id]);
+  const after = open();
+  assert.equal(after.permit(ci, "secret-read", asked), null);
+  for (const chain of [[once], [other]])
+    await assert.rejects(after.issue(chain, operator), refusedAs("replayed"));
+});
+
+test("[AUTH-29] of two calls at once on a last use one goes on", async () => {
+  // SECURITY: a limit on uses would be a limit on patience.
+  await keeper.issue([given({ maxUses: 1 })], operator);
+  const [one, two] = [permit(), permit()];
+  const results = await Promise.allSettled([one.use(), two.use(), one.use()]);
+  assert.deepEqual(
+    results.map(({ status }) => status),
+    ["fulfilled", "rejected", "fulfilled"],
+    "a call takes its use once",
+  );
+});
+
+test("[AUTH-41] what cannot be stored is not acknowledged, and not in force", async () => {
+  await keeper.issue([given({ maxUses: 2 })], operator);
+  const before = readFileSync(path);
+  rmSync(folder, { recursive: true });
+  const failed = { code: "storage-failed" };
+  await assert.rejects(keeper.issue([given()], operator), failed);
+  await assert.rejects(permit().use(), failed);
+  assert.equal(keeper.size, 1);
+  const { mkdirSync } = await import("node:fs");
+  mkdirSync(folder, { mode: 0o700 });
+  writeFileSync(path, before);
+  assert.equal(open().size, 1);
+});
+
+test("[AUTH-41] a damaged state is kept, and no grant is taken", async () => {
+  // SECURITY: damage would otherwise be a way to begin with a ledger that remembers nothing.
+  await keeper.issue([given()], operator);
+  const whole = readFileSync(path);
+  for (let at = 0; at < whole.length; at += 7) {
+    const state = Buffer.from(whole);
+    state[at] = (state[at] ?? 0) ^ 4;
+    writeFileSync(path, state);
+    const damaged = open();
+    assert.equal(damaged.intact, false);
+    assert.equal(damaged.permit(ci, "secret-read", asked), "ledger-damaged");
+    await assert.rejects(damaged.issue([given()], operator), refusedAs("ledger-damaged"));
+    assert.deepEqual(damaged.list(operator, null, 9), []);
+    await damaged.close();
+    assert.deepEqual(readFileSync(path), state);
+  }
+  assert.match(logged[0] ?? "", /grants\.state is damaged/);
+});
+
+test("[AUTH-45] every end is on record once, also if the log could not be written at first", async () => {
+  // SECURITY: a full disk would hide that somebody lost, or never lost, a right.
+  const one = given();
+  await keeper.issue([one], operator);
+  audit = () => Promise.reject(new Error("ENOSPC"));
+  await keeper.revoke(one.grant.id, operator);
+  const two = given({ heartbeatMs: 1_000 });
+  await keeper.issue([two], operator);
+  audit = (more) => Promise.resolve(void records.push(...more));
+  bootMs += 2_000;
+  assert.equal(keeper.permit(ci, "secret-read", asked), "heartbeat-missed");
+  await Promise.resolve();
+  assert.deepEqual(
+    records.map(({ action, outcome, object, caller }) => [action, outcome, object, caller]),
+    [
+      ["grant.end", "revoked", `grant:${one.grant.id} to ci`, own.name],
+      ["grant.end", "heartbeat-missed", `grant:${two.grant.id} to ci`, own.name],
+    ],
+  );
+  assert.deepEqual(ended, [`${one.grant.id} revoked`, `${two.grant.id} heartbeat-missed`]);
+});
+
+test("[AUTH-31] where the machine's start has no name, every start of the daemon is one", async () => {
+  await keeper.issue([given()], operator);
+  assert.equal(open(null).size, 0);
+  assert.match(logged.join(), /the machine's start has no name/);
+});
+
+test("[AUTH-42] an id that two identities bear is nobody's", async () => {
+  // SECURITY: a grant would serve whoever of the two asks.
+  const twin = member("twin", { id: ci.id });
+  const record = { ...installation, identities: [...installation.identities, twin] };
+  await assert.rejects(
+    open("one", record).issue([given()], operator),
+    refusedAs("identity-unknown"),
+  );
+});
+
+test("[AUTH-25] heartbeats are stored in time, without a write for each", async () => {
+  const one = given({ heartbeatMs: 30_000 });
+  await keeper.issue([one], operator);
+  const before = readFileSync(path);
+  bootMs += 25_000;
+  assert.deepEqual(keeper.heartbeat([one.grant.id], ci), []);
+  assert.deepEqual(readFileSync(path), before);
+  await keeper.close();
+  bootMs += 50_000;
+  assert.equal(open().size, 1);
+});

@@ -1,0 +1,339 @@
+import {
+  AuthorityError,
+  enrolledScope,
+  GrantBook,
+  type Asking,
+  type Ended,
+  type Ending,
+  type Held,
+  type Now,
+  type Party,
+  type Reason,
+  type Revoker,
+  type SignedGrant,
+  type Trust,
+} from "@sesame/core-authority";
+import { randomUUID } from "node:crypto";
+import type { Suite } from "@sesame/core-crypto";
+import {
+  Denial,
+  Fault,
+  hasCapability,
+  type AuditRecord,
+  type Capability,
+  type Identity,
+  type Log,
+} from "@sesame/core-types";
+import { Refusal, type Asked, type Grants, type Permit } from "../bus/gate.ts";
+import type { Installation } from "../install/record.ts";
+import { damaged, loadGrants, saveGrants } from "./grant-store.ts";
+
+export type GrantKeeperOptions = {
+  /** The state's file; in a directory of this owner's. */
+  readonly path: string;
+  readonly suite: Suite;
+  /** The owner's own identity. */
+  readonly own: Identity;
+  readonly installation: Installation;
+  readonly now: () => Now;
+  /** Names this start of the machine; null: every start of the daemon counts as one. */
+  readonly bootId: string | null;
+  readonly log: Log;
+  /** Resolves once the records are durable. */
+  readonly audit: (records: AuditRecord[]) => Promise<void>;
+  /** Tells whoever listens. */
+  readonly ended: (grant: string, why: Ending) => void;
+};
+
+const TICK_MS = 1_000;
+/** Heartbeats are stored no more often than this. */
+const BEATS_EVERY_MS = 10_000;
+/** Ends that one call puts on record. */
+const RECORDS = 1_024;
+
+/**
+ * An owner's grants, kept on disk: what has been acknowledged, and what has ended, is there after a
+ * crash. With a damaged state it takes none, and everything else goes on.
+ */
+export class GrantKeeper implements Grants {
+  readonly #options: GrantKeeperOptions;
+  readonly #book: GrantBook | null;
+  readonly #timer: NodeJS.Timeout;
+  #identities: ReadonlyMap<string, Identity>;
+  #saving: Promise<void> | null = null;
+  #unsaved = false;
+  #savedAtMs: number;
+  #unrecorded: Ended[] = [];
+  #recording = false;
+
+  constructor(options: GrantKeeperOptions) {
+    this.#options = options;
+    this.#identities = byId(options.installation);
+    if (options.bootId === null)
+      options.log("error", "the machine's start has no name", { hint: "grants end at a restart" });
+    this.#book = this.#open();
+    this.#savedAtMs = options.now().bootMs;
+    this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
+  }
+
+  /** False while it takes no grants because its state is damaged. */
+  get intact(): boolean {
+    return this.#book !== null;
+  }
+
+  /** Living grants. */
+  get size(): number {
+    return this.#book?.size ?? 0;
+  }
+
+  /** The name of an identity for people; its id where it has none. */
+  nameOf(id: string): string {
+    return this.#identities.get(id)?.name ?? id;
+  }
+
+  permit(
+    caller: Identity,
+    capability: Capability,
+    { about }: Pick<Asked, "about" | "session">,
+  ): Permit | Reason | null {
+    const book = this.#book;
+    if (book === null || capability === "delegate") return book === null ? "ledger-damaged" : null;
+    const { profile, names } = about();
+    // Which program calls is not known here, as a hash: what demands one is refused.
+    const asking: Asking = {
+      caller: caller.id,
+      capability,
+      profile,
+      names,
+      executable: null,
+    };
+    const drawing = book.permit(asking, this.#options.now());
+    this.#noticeEnds();
+    if (drawing === null || typeof drawing === "string") return drawing;
+    let used: Promise<readonly string[]> | null = null;
+    return {
+      covers: drawing.covers,
+      narrow: (fits) => {
+        const reason = drawing.narrow(fits);
+        if (reason !== null) throw new Refusal("capability-missing", reason);
+      },
+      use: () => (used ??= this.#use(drawing.drawn(), caller)),
+    };
+  }
+
+  /**
+   * Registers a chain, from the leaf to the root; false if it was registered already.
+   *
+   * @throws {Denial} capability-missing with the reason; storage-failed, and then it has ended
+   */
+  async issue(chain: readonly SignedGrant[], by: Identity): Promise<boolean> {
+    const book = this.#expectIntact();
+    const before = book.size;
+    const reason = book.issue(chain, by.id, this.#options.now());
+    const isNew = book.size > before;
+    this.#noticeEnds();
+    if (reason !== null) throw new Refusal("capability-missing", reason);
+    try {
+      await this.save();
+    } catch (cause) {
+      if (isNew) book.revoke(chain[0]?.grant.id ?? "", this.#self, this.#options.now());
+      throw cause;
+    }
+    return isNew;
+  }
+
+  /** Ids of those that are not alive, or not the caller's. Stored within seconds. */
+  heartbeat(ids: readonly string[], by: Identity): string[] {
+    const missing = this.#expectIntact().heartbeat(ids, by.id, this.#options.now());
+    this.#unsaved = true;
+    this.#noticeEnds();
+    return missing;
+  }
+
+  /** False if there was nothing to end. @throws {Denial} capability-missing, storage-failed */
+  async revoke(id: string, by: Identity): Promise<boolean> {
+    return this.#ending((book, now) => book.revoke(id, revokerOf(by), now));
+  }
+
+  /** As `revoke`, for every grant to and from an identity. */
+  async revokeIdentity(identity: string, by: Identity): Promise<boolean> {
+    return this.#ending((book, now) => book.revokeIdentity(identity, revokerOf(by), now));
+  }
+
+  /** Ends a grant in the owner's own name, because it cannot be kept. */
+  async withdraw(id: string): Promise<void> {
+    await this.#ending((book, now) => book.revoke(id, this.#self, now));
+  }
+
+  list(by: Identity, after: string | null, most: number): Held[] {
+    return this.#book?.list(revokerOf(by), after, most, this.#options.now()) ?? [];
+  }
+
+  chain(id: string, by: Identity): SignedGrant[] | null {
+    return this.#book?.chain(id, revokerOf(by), this.#options.now()) ?? null;
+  }
+
+  /** Goes by another record from now on: what it does not bear ends. */
+  adopt(installation: Installation): void {
+    this.#book?.trust(this.#trust(installation), this.#options.now());
+    // Who is gone still has a name in the records of what ended.
+    this.#noticeEnds();
+    this.#identities = byId(installation);
+  }
+
+  /**
+   * Resolves once everything up to now is on disk; what happens in one turn is written once.
+   *
+   * @throws {Denial} storage-failed
+   */
+  save(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    if (this.#saving !== null) return this.#saving;
+    this.#saving = promise;
+    setImmediate(() => {
+      this.#saving = null;
+      try {
+        this.#write();
+        resolve();
+      } catch (cause) {
+        reject(cause instanceof Fault ? new Denial("storage-failed", "grants") : cause);
+      }
+    });
+    return promise;
+  }
+
+  /** Stores what there is and ends. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    if (this.#unsaved) await this.save();
+  }
+
+  get #self(): Revoker {
+    return { id: this.#options.own.id, admin: true };
+  }
+
+  #open(): GrantBook | null {
+    const { path, suite, own, installation, bootId, now, log } = this.#options;
+    const options = { bootId: bootId ?? randomUUID(), self: own.id };
+    const trust = this.#trust(installation);
+    try {
+      const state = loadGrants(suite, path);
+      if (state === null) return new GrantBook(options, trust, now());
+      return GrantBook.restore(options, trust, state, now());
+    } catch (cause) {
+      const fault = cause instanceof AuthorityError ? damaged(path) : cause;
+      if (!(fault instanceof Fault)) throw fault;
+      log("error", fault.message, { hint: fault.hint });
+      return null;
+    }
+  }
+
+  #expectIntact(): GrantBook {
+    if (this.#book === null) throw new Refusal("capability-missing", "ledger-damaged");
+    return this.#book;
+  }
+
+  async #use(ids: readonly string[], by: Identity): Promise<readonly string[]> {
+    const verdict = this.#expectIntact().use(ids, by.id, this.#options.now());
+    this.#noticeEnds();
+    if (typeof verdict === "string") throw new Refusal("capability-missing", verdict);
+    if (verdict) await this.save();
+    return ids;
+  }
+
+  async #ending(end: (book: GrantBook, now: Now) => boolean | Reason): Promise<boolean> {
+    const changed = end(this.#expectIntact(), this.#options.now());
+    if (typeof changed === "string") throw new Refusal("capability-missing", changed);
+    if (changed) await this.save();
+    this.#noticeEnds();
+    return changed;
+  }
+
+  #tick(): void {
+    this.#noticeEnds();
+    const due = this.#options.now().bootMs - this.#savedAtMs >= BEATS_EVERY_MS;
+    if (this.#unsaved && due) this.#saveSoon();
+    void this.#record();
+  }
+
+  /** What has ended stays ended, so it is on disk before anything is built on it. */
+  #noticeEnds(): void {
+    const ends = this.#book?.tick(this.#options.now()) ?? [];
+    if (ends.length === 0) return;
+    this.#saveSoon();
+    this.#unrecorded.push(...ends);
+    for (const { id, why } of ends) this.#options.ended(id, why);
+    void this.#record();
+  }
+
+  #saveSoon(): void {
+    this.#unsaved = true;
+    this.save().catch((cause: unknown) => {
+      this.#options.log("error", "grants not stored", { reason: String(cause) });
+    });
+  }
+
+  #write(): void {
+    if (this.#book === null) return;
+    saveGrants(this.#options.suite, this.#options.path, this.#book.serialise());
+    this.#unsaved = false;
+    this.#savedAtMs = this.#options.now().bootMs;
+  }
+
+  /** Every end is on record once; while the log cannot be written they wait. */
+  async #record(): Promise<void> {
+    if (this.#recording || this.#unrecorded.length === 0) return;
+    this.#recording = true;
+    const batch = this.#unrecorded.slice(0, RECORDS);
+    try {
+      await this.#options.audit(batch.map((end) => this.#recordOf(end)));
+      this.#unrecorded = this.#unrecorded.slice(batch.length);
+    } catch (cause) {
+      this.#options.log("warn", "ends of grants not recorded yet", { reason: String(cause) });
+    } finally {
+      this.#recording = false;
+    }
+  }
+
+  #recordOf({ id, delegatee, why, origin }: Ended): AuditRecord {
+    const through = origin === id ? "" : ` through grant:${origin}`;
+    return {
+      action: "grant.end",
+      outcome: why,
+      profile: null,
+      object: `grant:${id} to ${this.nameOf(delegatee)}${through}`,
+      session: null,
+      caller: this.#options.own.name,
+    };
+  }
+
+  #trust(installation: Installation): Trust {
+    const parties = new Map<string, Party>();
+    for (const identity of byId(installation).values())
+      parties.set(identity.id, {
+        scope: enrolledScope(identity.capabilities),
+        signingKey: identity.signingKey,
+        revoked: false,
+      });
+    return {
+      installation: installation.id,
+      party: (of) => parties.get(of) ?? null,
+      verifier: this.#options.suite,
+    };
+  }
+}
+
+function revokerOf({ id, capabilities }: Identity): Revoker {
+  return { id, admin: hasCapability(capabilities, "admin") };
+}
+
+/** An id that two bear is nobody's. */
+function byId({ identities }: Installation): ReadonlyMap<string, Identity> {
+  const count = new Map<string, number>();
+  for (const { id } of identities) count.set(id, (count.get(id) ?? 0) + 1);
+  return new Map(
+    identities.flatMap((identity) =>
+      count.get(identity.id) === 1 ? [[identity.id, identity] as const] : [],
+    ),
+  );
+}
