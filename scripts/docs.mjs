@@ -4,12 +4,14 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { format, resolveConfig } from "prettier";
 import * as core from "../packages/core-types/src/index.ts";
+import { RULES } from "../packages/cli/src/signals/rules.ts";
+import { FACTORS } from "../packages/cli/src/signals/score.ts";
 import { exchange } from "./docs-exchange.mjs";
 
 const { AUTHENTICATIONS, DENIALS, describe, EXIT_CODES, EXPOSURES, KEY_MEMORY } = core;
 const { limits, MESSAGES, RATE_CLASSES, RATE_LIMITS } = core;
 const root = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
-const DOCUMENTS = ["docs/PROTOCOL.md", "docs/EXIT_CODES.md"];
+const DOCUMENTS = ["docs/PROTOCOL.md", "docs/EXIT_CODES.md", "docs/SIGNALS.md"];
 
 const row = (...cells) => `| ${cells.join(" | ")} |`;
 const table = (head, rows) => [row(...head), row(...head.map(() => "---")), ...rows].join("\n");
@@ -110,7 +112,23 @@ function rates() {
   return `${table(["kind of identity", ...classes.map(code)], rows)}\n\n${meanings.join("; ")}. Kinds that need none are not counted.`;
 }
 
+function rules() {
+  const rows = Object.entries(RULES).map(([name, { severity, meaning }]) =>
+    row(code(name), severity, meaning),
+  );
+  return table(["rule", "severity", "meaning"], rows);
+}
+
+function factors() {
+  const rows = Object.entries(FACTORS).map(([name, { weight, meaning }]) =>
+    row(code(name), weight, meaning),
+  );
+  return table(["factor", "weight", "meaning"], rows);
+}
+
 const BLOCKS = {
+  rules,
+  factors,
   rates,
   trust,
   messages,

@@ -12,6 +12,13 @@ type Own = {
 };
 type Shown = { kind: string | null; connections: { pid: number; trust: Trust }[] };
 
+type Scored = {
+  score: number;
+  confidence: number;
+  measures: Record<string, number | null>;
+  findings: { rule: string; seq: number }[];
+};
+
 let home: Home;
 
 before(async () => {
@@ -58,4 +65,26 @@ test("[TRUST-2] nobody but a daemon reports a posture", async () => {
   const posture = await ci.call("bus.posture", {});
   await assert.rejects(ci.call("trust.report", { posture }), { code: "capability-missing" });
   await ci.close();
+});
+
+test("an identity's conduct shows in its score, with the entries that it rests on", async () => {
+  const score = (): Scored => home.json(["trust", "show", "ci"]) as Scored;
+  const ci = await home.connect("ci");
+  await ci.call("profile.list", {});
+  const good = score();
+  assert.ok(good.confidence >= 43 && good.confidence < 100);
+  assert.equal(good.measures["audit"], 1);
+  for (let i = 0; i < 12; i++)
+    await assert.rejects(ci.call("profile.create", { profile: "mine" }), {
+      code: "capability-missing",
+    });
+  const bad = score();
+  await ci.close();
+  assert.ok(bad.score < good.score, `${bad.score} after ${good.score}`);
+  const rules = new Set(bad.findings.map(({ rule }) => rule));
+  assert.ok(rules.has("undeclared") && rules.has("refusals"));
+  assert.match(
+    home.must(["trust", "show", "ci"]),
+    /score \d+ of 100[^]*undeclared +profile\.create/,
+  );
 });

@@ -11,6 +11,7 @@ const DOCUMENTS = [
   "docs/AUDIT.md",
   "docs/AUTHORITY.md",
   "docs/ENROLMENT.md",
+  "docs/SIGNALS.md",
   "docs/ENVELOPE.md",
 ];
 const DEFINITION = /^\s*(?:[-*] +)?(?:\*\*)?\[([A-Z]+-\d+)\]/gm;

@@ -241,7 +241,8 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     usage: "trust show [name]",
-    summary: "what the bus tells owners of this connection, or of those of an identity, and why",
+    summary:
+      "what the bus tells owners of this connection; for an identity also its score, and why",
     run: async (context, [name]) => (await import("./commands/trust.ts")).trustShow(context, name),
   },
   {

@@ -8,7 +8,9 @@ import {
   type Trust,
 } from "@sesame/core-types";
 import { withBus, type Context } from "../context.ts";
+import { signalsOf, type Signals } from "../io/signals.ts";
 import { table, type Outcome } from "../render.ts";
+import { FACTORS, type FactorName } from "../signals/score.ts";
 
 type Daemons = Result<"trust.own">["daemons"];
 
@@ -35,9 +37,14 @@ export function trustShow(context: Context, name: string | undefined): Promise<O
       return { pid, trust, factors };
     });
     const text = shown.map(({ pid, factors }) => `${name}, process ${pid}\n${tableOf(factors)}`);
+    const proofs = connections.map(({ trust }) => trust.authentication);
+    const signals = await signalsOf(context, name, proofs);
     return {
-      text: shown.length === 0 ? `${name} is not connected.` : text.join("\n\n"),
-      data: { name, kind, connections: shown, daemons },
+      text: [
+        ...(shown.length === 0 ? [`${name} is not connected.`] : text),
+        scoreText(name, signals),
+      ].join("\n\n"),
+      data: { name, kind, connections: shown, daemons, ...signals },
     };
   });
 }
@@ -71,6 +78,24 @@ function factorsOf(
       why: kind === null ? "nobody has let it in" : "the signed record says so",
     },
   ];
+}
+
+/** Findings that are shown; `--json` has all. */
+const SHOWN = 10;
+
+function scoreText(name: string, { score, confidence, measures, findings }: Signals): string {
+  const rows = Object.entries(FACTORS).map(([factor, { weight, meaning }]) => {
+    const value = measures[factor as FactorName];
+    return [factor, String(weight), value === null ? "-" : value.toFixed(2), meaning];
+  });
+  const lines = findings
+    .slice(-SHOWN)
+    .map(({ severity, rule, what, seq }) => [severity, rule, what, `entry ${seq}`]);
+  return [
+    `${name}: score ${score} of 100, resting on ${confidence} % of the evidence; it is advice`,
+    table(["FACTOR", "WEIGHT", "VALUE", "MEANING"], rows),
+    ...(lines.length === 0 ? [] : ["", table(["SEVERITY", "RULE", "WHAT", "WHERE"], lines)]),
+  ].join("\n");
 }
 
 function tableOf(factors: readonly Factor[]): string {

@@ -1,0 +1,61 @@
+import { nodeSuite as suite } from "@sesame/core-crypto/node";
+import { tailAudit, verifyAudit } from "@sesame/core-audit";
+import { requireInstallation } from "@sesame/core-ipc/daemon";
+import type { Authentication } from "@sesame/core-types";
+import { logOwner } from "../commands/audit.ts";
+import { pathsOf, type Context } from "../context.ts";
+import {
+  measure,
+  NO_CONDUCT,
+  observe,
+  scoreOf,
+  type Conduct,
+  type Measures,
+  type Score,
+} from "../signals/score.ts";
+import { declaredBy } from "../signals/declared.ts";
+import { Watch, type Finding, type WatchOptions } from "../signals/watch.ts";
+
+/** Entries of the log that are looked at, the latest. */
+export const LOOK_BACK = 500_000;
+
+export type Signals = Score & {
+  readonly measures: Measures;
+  readonly conduct: Conduct;
+  readonly findings: readonly Finding[];
+};
+
+/** What the signed record says to a watch. */
+export function recordFor(context: Context): WatchOptions {
+  const { identities } = requireInstallation(suite, pathsOf(context));
+  const byName = new Map(identities.map((identity) => [identity.name, identity]));
+  return {
+    declared: (name) => {
+      const identity = byName.get(name);
+      return identity === undefined ? null : declaredBy(identity);
+    },
+    isHuman: (name) => byName.get(name)?.kind === "human",
+  };
+}
+
+/** What the log says about an identity, from the first entry that is looked at. */
+export async function signalsOf(
+  context: Context,
+  name: string,
+  proofs: readonly Authentication[],
+): Promise<Signals> {
+  const { audit } = pathsOf(context);
+  const report = await verifyAudit(audit, { suite, ...logOwner(context), anchors: [] });
+  const watch = new Watch(recordFor(context));
+  const findings: Finding[] = [];
+  let conduct = NO_CONDUCT;
+  const nowMs = Date.now();
+  if (report.ok)
+    for await (const entry of tailAudit(audit, { count: LOOK_BACK })) {
+      findings.push(...watch.take(entry).filter(({ who }) => who === name));
+      conduct = observe(conduct, name, entry, nowMs);
+    }
+  const log = report.ok ? (report.gaps.length > 0 ? "torn" : "whole") : "changed";
+  const measures = measure({ conduct, findings, proofs, log, nowMs });
+  return { ...scoreOf(measures), measures, conduct, findings };
+}
