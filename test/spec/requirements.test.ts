@@ -12,6 +12,7 @@ const DOCUMENTS = [
   "docs/AUTHORITY.md",
   "docs/ENROLMENT.md",
   "docs/SIGNALS.md",
+  "docs/APPROVAL.md",
   "docs/ENVELOPE.md",
 ];
 const DEFINITION = /^\s*(?:[-*] +)?(?:\*\*)?\[([A-Z]+-\d+)\]/gm;

@@ -25,6 +25,12 @@ const PROFILES = [
   "-p, --profile <names>",
   "profiles, separated by commas; the first wins",
 ] as const;
+const WAIT = [
+  "--wait <time>",
+  "how long to wait where an approval is needed: 60s, 5m; 0s to ask only",
+  "60s",
+] as const;
+const REASON = ["--reason <text>", "what it is for, if somebody has to approve it"] as const;
 const PREFIX = ["--prefix <prefix>", "put PREFIX_ in front of every variable"] as const;
 
 export const COMMANDS: readonly Command[] = [
@@ -63,7 +69,7 @@ export const COMMANDS: readonly Command[] = [
   {
     usage: "env <command...>",
     summary: "run a command with the secrets of a profile in its environment",
-    flags: [PROFILES, PREFIX],
+    flags: [PROFILES, PREFIX, WAIT, REASON],
     passThrough: true,
     run: async (context, words, flags) =>
       (await import("./commands/env.ts")).env(context, words, flags),
@@ -71,21 +77,27 @@ export const COMMANDS: readonly Command[] = [
   {
     usage: "export",
     summary: "print the secrets of a profile for a shell, a .env file or JSON",
-    flags: [PROFILES, PREFIX, ["-f, --format <format>", "shell, dotenv or json", "shell"]],
+    flags: [
+      PROFILES,
+      PREFIX,
+      ["-f, --format <format>", "shell, dotenv or json", "shell"],
+      WAIT,
+      REASON,
+    ],
     run: async (context, _, flags) =>
       (await import("./commands/env.ts")).exportSecrets(context, flags),
   },
   {
     usage: "secret set <name>",
     summary: "store a secret; the value is read from the terminal or is the whole of stdin",
-    flags: [PROFILE],
+    flags: [PROFILE, ["--ask", "protect it first: others get it once you have approved"]],
     run: async (context, [name = ""], flags) =>
       (await import("./commands/secret.ts")).secretSet(context, name, flags),
   },
   {
     usage: "secret get <name>",
     summary: "print a secret, byte for byte",
-    flags: [PROFILE],
+    flags: [PROFILE, WAIT, REASON],
     run: async (context, [name = ""], flags) =>
       (await import("./commands/secret.ts")).secretGet(context, name, flags),
   },
@@ -102,6 +114,26 @@ export const COMMANDS: readonly Command[] = [
     flags: [PROFILE, ["-y, --yes", "do not ask"]],
     run: async (context, [name = ""], flags) =>
       (await import("./commands/secret.ts")).secretDelete(context, name, flags),
+  },
+  {
+    usage: "secret protect <name>",
+    summary: "give a secret to others only once you have approved it",
+    flags: [PROFILE, ["--off", "give it without asking again"]],
+    run: async (context, [name = ""], flags) =>
+      (await import("./commands/secret.ts")).secretProtect(context, name, flags),
+  },
+  {
+    usage: "approve [id]",
+    summary: "show who waits for your approval, and answer",
+    flags: [
+      ["--list", "show what waits, without asking"],
+      ["--once", "approve one use"],
+      ["--for <time>", "approve for a time: 10m, 2h"],
+      ["--never", "refuse, until the daemons start anew"],
+      ["--watch", "stay, and tell of each new request"],
+    ],
+    run: async (context, [id], flags) =>
+      (await import("./commands/approve.ts")).approve(context, id, flags),
   },
   {
     usage: "profile list",

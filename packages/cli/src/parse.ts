@@ -85,6 +85,7 @@ function add(program: Parser, command: Command, choose: (request: Request) => vo
   if (command.passThrough === true) leaf.passThroughOptions();
   leaf.action((...given: unknown[]) => {
     const flags = leaf.optsWithGlobals<Flags>();
+    // An optional argument that is not there is undefined.
     const positional = given
       .slice(0, -2)
       .flat()

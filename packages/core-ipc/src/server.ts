@@ -20,4 +20,4 @@ export { grantHandlers, type GrantDesk } from "./bus/grant-handlers.ts";
 export { rateLimit, type RateLimit } from "./bus/rate-limit.ts";
 export { RateWindows } from "./bus/rate-windows.ts";
 export { Registry } from "./bus/registry.ts";
-export type { Peer } from "./io/evidence.ts";
+export { introduce, type Peer } from "./io/evidence.ts";

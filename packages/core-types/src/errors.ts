@@ -165,6 +165,16 @@ export const DENIALS = {
     text: "the installation record was not taken over: {detail}",
     hint: "restore the latest record, or make this one the latest: `sesame record renew`",
   },
+  "approval-needed": {
+    exit: "try-later",
+    text: "this has to be approved (request {detail})",
+    hint: "the operator answers with `sesame approve {detail}`; then run the same again",
+  },
+  "not-asked": {
+    exit: "not-found",
+    text: "nothing waits for approval as {detail}",
+    hint: "`sesame approve --list` shows what does; requests end after five minutes",
+  },
   "audit-unavailable": {
     exit: "io",
     text: "the audit log cannot be written, so nothing is released",

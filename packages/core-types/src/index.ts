@@ -45,14 +45,17 @@ export { fromHex, ID_BYTES, stampUuidV7, toHex, uuidText, uuidTimeMs, type CallI
 export { dominates, levelRank, LEVELS, type Level } from "./level.ts";
 export * as limits from "./limits.ts";
 export {
+  askedSchema,
   auditRecordSchema,
   checkpointSchema,
   denialSchema,
   enrolmentSchema,
   messageByTag,
   MESSAGES,
+  peerSchema,
   postureSchema,
   TOPIC_TAG,
+  type AskedApproval,
   type AuditRecord,
   type Checkpoint,
   type Enrolment,
@@ -61,6 +64,7 @@ export {
   type MessageName,
   type MessageRow,
   type Params,
+  type PeerEvidence,
   type Posture,
   type RequestName,
   type RequestsOf,

@@ -95,3 +95,25 @@ export const MAX_GRANT_BYTES = 8_192;
 export const MAX_BEATS = 256;
 /** Grants that one answer lists. */
 export const MAX_GRANTS_LISTED = 1_000;
+/** Approvals that wait for an answer. */
+export const MAX_ASKED = 32;
+/** Approvals of one identity that wait for an answer. */
+export const MAX_ASKED_EACH = 4;
+/** Names of secrets that one approval is about. */
+export const MAX_ASKED_NAMES = 256;
+/** Milliseconds that an approval waits for its answer. */
+export const ASKED_TTL_MS = 5 * 60_000;
+/** Milliseconds within which what was approved once has to be used. */
+export const ONCE_TTL_MS = 5 * 60_000;
+/** Milliseconds for which an approval may be given. */
+export const MAX_APPROVAL_MS = 8 * 60 * 60_000;
+/** Answers that are in force, one for each name. */
+export const MAX_ANSWERS = 4_096;
+/** Milliseconds after which the bus host's word about an asker is no longer waited for. */
+export const PEER_TIMEOUT_MS = 2_000;
+/** Milliseconds that one call waits for an answer at most. */
+export const MAX_WAIT_MS = 25_000;
+/** UTF-8 bytes of the reason that an asker gives. */
+export const MAX_REASON_BYTES = 200;
+/** Parents of a process that the bus host names. */
+export const MAX_PARENTS = 4;

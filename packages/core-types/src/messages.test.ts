@@ -114,7 +114,7 @@ test("[MESSAGE-3] every kind names who answers it and what that takes", () => {
     const { needs } = row;
     assert.ok(needs === null || needs === "daemon" || CAPABILITIES.includes(needs), name);
     assert.ok(row.deadlineMs > 0 && row.deadlineMs <= 600_000, name);
-    // What a grant is needed for must not be open to everybody; grants themselves are.
+    // Nobody who is not registered reaches an owner through a seal.
     if (row.sealed) assert.ok(needs !== null || row.level !== "open", name);
     if (row.level === "secrets-only") assert.equal(row.audit, "always", name);
   }

@@ -1,10 +1,12 @@
-import type { Capability } from "./capability.ts";
+import { CAPABILITIES, type Capability } from "./capability.ts";
 import { BUS_HOST, ENROLLED_KINDS, IDENTITY_KINDS, VAULT_OWNER } from "./identity.ts";
 import { LEVELS, type Level } from "./level.ts";
 import {
   DEFAULT_DEADLINE_MS,
   MAX_BEATS,
   MAX_CHAIN,
+  MAX_ASKED,
+  MAX_ASKED_NAMES,
   MAX_AUDIT_READ,
   MAX_CONNECTIONS,
   MAX_FETCH_BYTES,
@@ -12,10 +14,12 @@ import {
   MAX_GRANTS_LISTED,
   MAX_IDENTITY_NAME,
   MAX_LIST_ITEMS,
+  MAX_PARENTS,
   MAX_PASSWORD_BYTES,
   MAX_PENDING,
   MAX_PROFILES,
   MAX_PROFILE_NAME,
+  MAX_REASON_BYTES,
   MAX_SECRET_BYTES,
   MAX_SECRET_NAME,
   MAX_TEXT_BYTES,
@@ -121,6 +125,37 @@ export type Evidence = Infer<typeof evidenceSchema>;
 
 /** What becomes of a key that asks to be somebody's. */
 const ENROLMENT_STATES = ["unknown", "pending", "registered", "suspended"] as const;
+/** A process as the bus host finds it. docs/POLICY.md, Approval. */
+const processSchema = struct({
+  pid: uint,
+  /** What it calls itself: up to 15 bytes. proc_pid_comm(5) */
+  title: text(64),
+  /** Path of its program, where it could be read. */
+  executable: nullable(text(MAX_TEXT_BYTES)),
+});
+
+/** Who is at the other end of a connection, as the bus host says. */
+export const peerSchema = struct({
+  uid: uint,
+  unit: nullable(text(256)),
+  /** The process that connected, then its parents; the first one was there when it connected. */
+  processes: list(processSchema, MAX_PARENTS + 1),
+});
+export type PeerEvidence = Infer<typeof peerSchema>;
+
+/** An approval that waits for its answer. docs/POLICY.md, Approval. */
+export const askedSchema = struct({
+  id: text(8),
+  name: identityName,
+  kind: oneOf(IDENTITY_KINDS),
+  capability: oneOf(CAPABILITIES),
+  profile,
+  names: list(name, MAX_ASKED_NAMES),
+  askedMs: uint,
+  reason: nullable(text(MAX_REASON_BYTES)),
+  peer: nullable(peerSchema),
+});
+export type AskedApproval = Infer<typeof askedSchema>;
 
 type RequestRow<P, R, O extends string> = {
   readonly form: "request";
@@ -589,7 +624,7 @@ export const MESSAGES = {
     params: struct({ profile }),
     result: struct({
       secrets: list(
-        struct({ name, version: uint, updatedMs: uint, pseudonym: text(64) }),
+        struct({ name, version: uint, updatedMs: uint, pseudonym: text(64), ask: bool }),
         MAX_LIST_ITEMS,
       ),
     }),
@@ -687,6 +722,72 @@ export const MESSAGES = {
     level: "internal",
     from: VAULT_OWNER,
     params: struct({ grant: uuid, why: text(64) }),
+  }),
+
+  // Approval at access time: daemon-secrets. docs/POLICY.md, Approval.
+  "approval.wait": request({
+    tag: 0x0340,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: null,
+    sealed: true,
+    audit: "refused",
+    idempotent: true,
+    deadlineMs: 60_000,
+    /** Answers once the state is another than `asked`, or after `waitMs`. */
+    params: struct({ id: text(8), reason: nullable(text(MAX_REASON_BYTES)), waitMs: uint }),
+    result: struct({ state: oneOf(["asked", "approved", "refused", "gone"]) }),
+  }),
+  "approval.list": request({
+    tag: 0x0341,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: "admin",
+    sealed: true,
+    audit: "refused",
+    idempotent: true,
+    params: nothing,
+    result: struct({ asked: list(askedSchema, MAX_ASKED) }),
+  }),
+  "approval.answer": request({
+    tag: 0x0342,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: "admin",
+    sealed: true,
+    audit: "always",
+    idempotent: false,
+    /** `forMs` counts for the answer `for` alone. */
+    params: struct({ id: text(8), answer: oneOf(["once", "for", "never"]), forMs: uint }),
+    result: nothing,
+  }),
+  "approval.changed": event({
+    tag: 0x0343,
+    level: "internal",
+    from: VAULT_OWNER,
+    params: struct({ waiting: uint }),
+  }),
+  "secret.protect": request({
+    tag: 0x0344,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: "admin",
+    sealed: true,
+    audit: "always",
+    idempotent: true,
+    params: struct({ profile, name, ask: bool }),
+    result: struct({ changed: bool }),
+  }),
+  "bus.peer": request({
+    tag: 0x0345,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "daemon",
+    sealed: false,
+    audit: "refused",
+    idempotent: true,
+    params: struct({ session: bytes(16, 16) }),
+    result: struct({ peer: nullable(peerSchema) }),
   }),
 
   // Applications. The level is the sender's choice, up to its clearance.

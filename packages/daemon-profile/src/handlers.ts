@@ -10,6 +10,7 @@ import {
   type Evidence,
   type Identity,
   type IdentityKind,
+  type PeerEvidence,
   type Posture,
   type Trust,
 } from "@sesame/core-types";
@@ -37,6 +38,8 @@ export type Host = {
   readonly holderOf: (session: Uint8Array) => Pick<Holder, "key" | "peer"> | null;
   /** The identity of the record whose Noise key this is, also a suspended one. */
   readonly enrolled: (key: Uint8Array) => Identity | null;
+  /** Which processes are at the other end of a bus session; null once it has ended. */
+  readonly introduce: (session: Uint8Array) => PeerEvidence | null;
   /** True if this is the signature of the key over the bytes. */
   readonly verify: (key: Uint8Array, signed: Uint8Array, signature: Uint8Array) => boolean;
   readonly wallMs: () => number;
@@ -90,6 +93,8 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
       auditWritable: host.auditWritable(),
       you: identity?.name ?? null,
     }),
+
+    "bus.peer": ({ session }) => ({ peer: host.introduce(session) }),
 
     "bus.posture": () => measurePosture(),
 

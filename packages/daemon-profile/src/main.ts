@@ -17,6 +17,7 @@ import {
   BusServer,
   Dispatcher,
   rateLimit,
+  introduce,
   Registry,
   REVOKED,
   type Incident,
@@ -117,6 +118,10 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
       auditWritable: () => audit.writable,
       holderOf: (session) => bus.peerOf(session),
       enrolled: (key) => ofKey(inForce.installation.identities, key),
+      introduce: (session) => {
+        const peer = bus.peerOf(session)?.peer;
+        return peer === undefined ? null : introduce(peer);
+      },
       verify: (key, signed, signature) => suite.ed25519Verify(key, signed, signature),
       wallMs: clock.wallMs,
       served: () => bus.served(),

@@ -2,8 +2,10 @@ import { Denial, type Checkpoint, type VAULT_OWNER } from "@sesame/core-types";
 import { measurePosture } from "@sesame/core-ipc/daemon";
 import { grantHandlers, type Call, type GrantDesk, type Handlers } from "@sesame/core-ipc/server";
 import { wipe } from "@sesame/core-crypto";
+import type { Asker, Desk } from "./approval/desk.ts";
 import type { Vaults } from "./io/vaults.ts";
 import type { Keeper } from "./keeper.ts";
+import { protect, protectedNames } from "./vault/protection.ts";
 import type { Vault } from "./vault/vault.ts";
 
 /** What the handlers ask of the daemon around them. */
@@ -11,6 +13,7 @@ export type Host = {
   readonly vaults: Vaults;
   readonly keeper: Keeper;
   readonly grants: GrantDesk;
+  readonly desk: Desk;
   /** Has daemon-profile activate a profile. */
   readonly activate: (profile: string) => Promise<void>;
   readonly changed: (profile: string, state: "created" | "unlocked" | "locked") => void;
@@ -26,7 +29,7 @@ export type Host = {
  * before the value leaves or the change is made.
  */
 export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
-  const { vaults, keeper } = host;
+  const { vaults, keeper, desk } = host;
   const grants = grantHandlers(host.grants);
 
   /** On record, active and anchored, or closed again. */
@@ -90,6 +93,7 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
         throw new Denial("vault-missing", profile);
       // Locking never waits for the log: what is to be locked is locked, then recorded.
       const locked = keeper.lock(profile);
+      desk.forget(profile);
       for (const name of locked) host.changed(name, "locked");
       await call.record();
       return { locked };
@@ -159,6 +163,7 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
     "secret.list": async ({ profile }, call) => {
       call.about(profile);
       const vault = keeper.use(profile);
+      const asked = protectedNames(vault);
       const secrets = vault
         .list()
         .filter(({ name }) => call.covers(name))
@@ -167,6 +172,7 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
           version,
           updatedMs,
           pseudonym: vault.pseudonym(name),
+          ask: asked.has(name),
         }));
       await call.record();
       return { secrets };
@@ -181,7 +187,36 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
       keeper.use(profile).delete(name);
       return {};
     },
+
+    "secret.protect": async ({ profile, name, ask }, call) => {
+      call.about(profile);
+      const vault = keeper.use(profile);
+      call.about(profile, `${ask ? "ask" : "give"} ${objectOf(vault, name)}`);
+      await call.record();
+      return { changed: protect(keeper.use(profile), name, ask) };
+    },
+
+    "approval.wait": async (params, call) => ({
+      state: await desk.progress(askerOf(call), params),
+    }),
+
+    "approval.list": () => ({ asked: desk.list() }),
+
+    "approval.answer": async (params, call) => {
+      const { identity } = askerOf(call);
+      const { profile, name, capability } = desk.find(params.id);
+      call.about(profile, `${params.answer} ${capability} ${name} ${params.id}`);
+      await call.record();
+      desk.answer(identity, params);
+      return {};
+    },
   };
+}
+
+/** Who is calling; the gate lets nobody through that is not registered. */
+function askerOf({ identity, session }: Call): Asker {
+  if (identity === null) throw new Denial("clearance-too-low");
+  return { identity, session };
 }
 
 /** Names stay in the vault: the log shows what only the vault can turn back into a name. */

@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { isSignedCheckpoint } from "@sesame/core-audit";
 import {
   identityOf,
@@ -13,8 +13,18 @@ import {
   type RunningDaemon,
 } from "@sesame/core-ipc/daemon";
 import { Dispatcher, rateLimit, Registry } from "@sesame/core-ipc/server";
-import { BUS_HOST, Fault, fromHex, toHex, VAULT_OWNER, type AuditRecord } from "@sesame/core-types";
+import {
+  BUS_HOST,
+  Fault,
+  fromHex,
+  limits,
+  toHex,
+  VAULT_OWNER,
+  type AuditRecord,
+} from "@sesame/core-types";
 import { join } from "node:path";
+import { approvalGuard } from "./approval/guard.ts";
+import { Desk } from "./approval/desk.ts";
 import { handlersOf } from "./handlers.ts";
 import { BusLink } from "./io/bus-link.ts";
 import { Vaults } from "./io/vaults.ts";
@@ -65,18 +75,29 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     },
   });
 
+  const desk = new Desk({
+    moment: () => ({ wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() }),
+    newId: () => randomBytes(4).toString("hex"),
+    peerOf: async (session) => {
+      const { PEER_TIMEOUT_MS: timeoutMs } = limits;
+      return (await link.bus.call("bus.peer", { session }, { timeoutMs })).peer;
+    },
+    changed: (waiting) => link.emit("approval.changed", { waiting }),
+  });
+
   const dispatcher = new Dispatcher<typeof VAULT_OWNER>({
     registry,
     sealed,
     log,
     incident: randomUUID,
     memory: suite,
-    gate: { grants, rate: rateLimit(clock) },
+    gate: { grants, rate: rateLimit(clock), approval: approvalGuard(keeper, desk) },
     audit,
     handlers: handlersOf({
       vaults,
       keeper,
       grants,
+      desk,
       activate: async (profile) => {
         await link.bus.call("profile.activate", { profile });
       },

@@ -34,6 +34,7 @@ before(async () => {
   home = await Home.ready([
     { name: "reader-less", clearance: "secrets-only", capabilities: ["status-read"] },
     { name: "lowly" },
+    { name: "asker", clearance: "secrets-only", capabilities: ["secret-read"] },
   ]);
   home.must(["daemon", "stop"]);
   host = await CompromisedHost.start(home);
@@ -230,4 +231,34 @@ test("[SEAL-7] [TRUST-4] a lie about who is calling gives nobody a right", async
       assert.equal(host.records.at(-1)?.caller, as, "recorded is who proved it, not who was named");
       await client.close();
     }
+});
+
+test("[APPROVE-3] a lying bus host approves nothing, and moves no approval", async () => {
+  // SECURITY: a compromised bus host would open every secret that was to be asked for.
+  const operator = await home.connect();
+  await operator.call("secret.protect", { profile, name: NAME, ask: true });
+  const { sender: truth } = last("secret.protect");
+  const asker = await home.connect("asker");
+  const id = await read(asker).then(assert.fail, ({ code, detail }: Denial) => {
+    assert.equal(code, "approval-needed");
+    return detail;
+  });
+  const yes = { id, answer: "once", forMs: 0 } as const;
+  host.sender = ({ session }) => ({ ...truth, session });
+  await assert.rejects(asker.call("approval.answer", yes), { code: "capability-missing" });
+  host.sender = (sender) => sender;
+  const { params, tag } = MESSAGES["approval.answer"];
+  const forged = { ...last("approval.answer"), payload: encode(params, yes) };
+  assert.equal(forged.header.tag, tag);
+  const header = { ...forged.header, id: freshId() };
+  await refused({ ...forged, header, sender: truth }, /^refused:seal-/);
+  await assert.rejects(read(asker), { code: "approval-needed" });
+  await operator.call("approval.answer", yes);
+  await refused(last("approval.answer"), /^refused:seal-replay/);
+  assert.equal(await read(asker), VALUE);
+  await refused(last("approval.answer"), /^refused:seal-replay/);
+  await assert.rejects(read(asker), { code: "approval-needed" });
+  await operator.call("secret.protect", { profile, name: NAME, ask: false });
+  await operator.close();
+  await asker.close();
 });

@@ -8,12 +8,13 @@ import {
   type FetchedSecret,
   type Shadowed,
 } from "../environment/build.ts";
+import { approved, type ApprovalFlags } from "../io/approved.ts";
 import { print } from "../io/print.ts";
 import { printable } from "../printable.ts";
 import type { Outcome } from "../render.ts";
 import type { ProfileFlag } from "./vault.ts";
 
-export type EnvFlags = ProfileFlag & { readonly prefix?: string };
+export type EnvFlags = ProfileFlag & ApprovalFlags & { readonly prefix?: string };
 
 /** Becomes the program; returns only if it cannot. */
 export async function env(
@@ -72,7 +73,9 @@ async function fetched<T>(
   const profiles = await chosenProfiles(context, bus, flags.profile);
   const results = await Promise.all(
     profiles.map(async (profile) => {
-      const { secrets } = await bus.call("secret.fetch", { profile, names: null });
+      const { secrets } = await approved(bus, flags, () =>
+        bus.call("secret.fetch", { profile, names: null }),
+      );
       return secrets.map(({ name, value }) => ({ profile, name, value }));
     }),
   );

@@ -1,16 +1,22 @@
 import { isatty } from "node:tty";
 import { Denial, Fault, isSecretName } from "@sesame/core-types";
 import { chosenProfile, readValue, withBus, type Context } from "../context.ts";
+import { approved, type ApprovalFlags } from "../io/approved.ts";
 import { print } from "../io/print.ts";
 import { table, type Outcome } from "../render.ts";
 import type { ProfileFlag } from "./vault.ts";
 
-export function secretSet(context: Context, name: string, flags: ProfileFlag): Promise<Outcome> {
+export function secretSet(
+  context: Context,
+  name: string,
+  flags: ProfileFlag & { readonly ask?: boolean },
+): Promise<Outcome> {
   checkName(name);
   return withBus(context, async (bus) => {
     const profile = await chosenProfile(context, bus, flags.profile);
     const value = await readValue(name);
     try {
+      if (flags.ask === true) await bus.call("secret.protect", { profile, name, ask: true });
       const { version } = await bus.call("secret.set", { profile, name, value });
       return {
         text: `Stored ${name} in ${profile} (version ${version}).`,
@@ -22,11 +28,17 @@ export function secretSet(context: Context, name: string, flags: ProfileFlag): P
   });
 }
 
-export function secretGet(context: Context, name: string, flags: ProfileFlag): Promise<Outcome> {
+export function secretGet(
+  context: Context,
+  name: string,
+  flags: ProfileFlag & ApprovalFlags,
+): Promise<Outcome> {
   checkName(name);
   return withBus(context, async (bus) => {
     const profile = await chosenProfile(context, bus, flags.profile);
-    const { value, version } = await bus.call("secret.get", { profile, name });
+    const { value, version } = await approved(bus, flags, () =>
+      bus.call("secret.get", { profile, name }),
+    );
     try {
       if (context.json) return { text: "", data: { profile, name, version, ...asJson(value) } };
       print(1, value);
@@ -43,14 +55,33 @@ export function secretList(context: Context, flags: ProfileFlag): Promise<Outcom
   return withBus(context, async (bus) => {
     const profile = await chosenProfile(context, bus, flags.profile);
     const { secrets } = await bus.call("secret.list", { profile });
-    const rows = secrets.map(({ name, version, updatedMs }) => [
+    const rows = secrets.map(({ name, version, updatedMs, ask }) => [
       name,
       String(version),
       new Date(updatedMs).toISOString(),
+      ask ? "ask" : "",
     ]);
     return {
-      text: rows.length === 0 ? "" : table(["NAME", "VERSION", "UPDATED"], rows),
+      text: rows.length === 0 ? "" : table(["NAME", "VERSION", "UPDATED", "PROTECTED"], rows),
       data: { profile, secrets },
+    };
+  });
+}
+
+export function secretProtect(
+  context: Context,
+  name: string,
+  flags: ProfileFlag & { readonly off?: boolean },
+): Promise<Outcome> {
+  checkName(name);
+  const ask = flags.off !== true;
+  return withBus(context, async (bus) => {
+    const profile = await chosenProfile(context, bus, flags.profile);
+    const { changed } = await bus.call("secret.protect", { profile, name, ask });
+    const state = ask ? "given to others once you have approved" : "given without asking";
+    return {
+      text: `${name} in ${profile} is ${changed ? "" : "already "}${state}.`,
+      data: { profile, name, ask, changed },
     };
   });
 }

@@ -65,6 +65,13 @@ export function confirm(question: string): boolean {
   return answer !== null && /^\s*y(?:es)?\s*$/i.test(new TextDecoder().decode(answer));
 }
 
+/** Asks a question and returns the word that is typed; the end of the input is an empty one. */
+export function choose(question: string): string {
+  process.stderr.write(printable(question));
+  const answer = readLine(MAX_ANSWER_BYTES);
+  return answer === null ? "" : new TextDecoder().decode(answer).trim();
+}
+
 /** Raw mode while `use` runs: nothing is echoed, and what is typed ahead waits for its question. */
 async function onTerminal<T>(use: (ask: Ask) => Promise<T>): Promise<T> {
   const terminal = openTerminal();

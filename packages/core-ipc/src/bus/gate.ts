@@ -68,7 +68,9 @@ export type Grants = {
 export const CONDITIONS = ["policy", "approval"] as const;
 
 /** @throws {Denial} or goes on; nothing that it does can let in what the gate has refused */
-export type Condition = (asked: Asked & { readonly identity: Identity }) => Promise<void> | void;
+export type Condition = (
+  asked: Asked & Pick<Permit, "covers"> & { readonly identity: Identity },
+) => Promise<void> | void;
 
 export type GateOptions = Partial<Readonly<Record<(typeof CONDITIONS)[number], Condition>>> & {
   readonly grants?: Grants;
@@ -108,7 +110,8 @@ export async function admit(options: GateOptions, asked: Asked): Promise<Permit>
     throw new Denial("clearance-too-low");
   }
   const permit = permitFor(options, asked, identity);
-  for (const condition of CONDITIONS) await options[condition]?.({ ...asked, identity });
+  const { covers } = permit;
+  for (const condition of CONDITIONS) await options[condition]?.({ ...asked, identity, covers });
   return permit;
 }
 

@@ -1,4 +1,5 @@
 import { readFileSync, readlinkSync } from "node:fs";
+import { limits, utf8Length, type PeerEvidence } from "@sesame/core-types";
 import { peerCredentials, peerPidfd, type Pidfd } from "@sesame/native";
 import type { Credentials } from "../wire/hello.ts";
 
@@ -41,6 +42,27 @@ export function peerOf(fd: number): Peer {
   } finally {
     pidfd?.close();
   }
+}
+
+/**
+ * The process that connected and its parents, as /proc shows them now. The first program is the one
+ * that was there when it connected; whatever else is said may have changed since.
+ */
+export function introduce(peer: Peer): PeerEvidence {
+  const { pid, uid, unit, executable } = peer;
+  const processes: PeerEvidence["processes"] = [];
+  let next = pid;
+  while (next > 0 && processes.length <= limits.MAX_PARENTS) {
+    // pid (title) state parent …; the title may hold anything. proc_pid_stat(5)
+    const stat = attempt(() => readFileSync(`/proc/${next}/stat`, "utf8")) ?? "";
+    const [, title, parent] = /^\d+ \((.*)\) \S (\d+) /s.exec(stat) ?? [];
+    if (title === undefined) break;
+    const program = next === pid ? executable : attempt(() => readlinkSync(`/proc/${next}/exe`));
+    const path = program !== null && utf8Length(program) <= limits.MAX_TEXT_BYTES ? program : null;
+    processes.push({ pid: next, title: title.toWellFormed(), executable: path });
+    next = Number(parent);
+  }
+  return { uid, unit: unit !== null && utf8Length(unit) <= 256 ? unit : null, processes };
 }
 
 /** What a process may not look at is simply not known. */

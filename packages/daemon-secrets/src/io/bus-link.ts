@@ -2,7 +2,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { connectBus, type BusClient, type BusClientOptions } from "@sesame/core-ipc/client";
 import { measurePosture } from "@sesame/core-ipc/daemon";
 import type { Answer } from "@sesame/core-ipc/server";
-import { Denial, Fault, type Checkpoint, type Log, type RoutedHeader } from "@sesame/core-types";
+import {
+  Denial,
+  Fault,
+  type Checkpoint,
+  type EventName,
+  type Log,
+  type Params,
+  type RoutedHeader,
+} from "@sesame/core-types";
 
 const FIRST_WAIT_MS = 20;
 const LONGEST_WAIT_MS = 1_000;
@@ -43,6 +51,11 @@ export class BusLink {
     this.#stay(bus).catch((cause: unknown) => {
       if (!this.#ended.signal.aborted) this.#options.fail(cause);
     });
+  }
+
+  /** Tells whoever listens: nobody, while there is no connection. */
+  emit<N extends EventName>(name: N, params: Params<N>): void {
+    this.#bus?.emit(name, params);
   }
 
   async stop(): Promise<void> {

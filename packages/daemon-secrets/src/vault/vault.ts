@@ -18,6 +18,9 @@ import type { Change, VaultStore } from "./store.ts";
 /** Bytes that the wire adds to a fetched value beyond its name: lengths and the item's header. */
 const FETCH_ITEM_BYTES = 16;
 
+/** Under names with this beginning lies what the daemon itself keeps in the vault. */
+const OWN = ".sesame/";
+
 export type SecretInfo = {
   readonly name: string;
   readonly version: number;
@@ -81,7 +84,8 @@ export class Vault {
   /** Sorted by name. */
   list(): SecretInfo[] {
     this.#expectOpen();
-    return [...this.#secrets.values()].map(infoOf).sort(byName);
+    const secrets = [...this.#secrets.values()].filter(({ name }) => !name.startsWith(OWN));
+    return secrets.map(infoOf).sort(byName);
   }
 
   /** The versions that are kept, oldest first; any of them can be read. */
@@ -95,7 +99,11 @@ export class Vault {
    * @throws {Denial} secret-not-found, vault-damaged
    */
   get(name: string, version?: number): SecretValue {
-    const secret = this.#secret(name);
+    return this.#read(this.#secret(name), version);
+  }
+
+  #read(secret: SecretState, version?: number): SecretValue {
+    const { name } = secret;
     const wanted =
       version === undefined
         ? secret.current
@@ -143,7 +151,28 @@ export class Vault {
    */
   set(name: string, value: Uint8Array): number {
     this.#expectOpen();
-    if (!isSecretName(name)) throw invalidName();
+    if (!isUsable(name)) throw invalidName();
+    return this.#put(name, value);
+  }
+
+  /** What the daemon keeps under a word of its own, which the caller wipes; null: nothing. */
+  note(word: string): Uint8Array | null {
+    this.#expectOpen();
+    const found = this.#secrets.get(OWN + word);
+    return found === undefined ? null : this.#read(found).value;
+  }
+
+  /**
+   * Keeps something under a word of the daemon's own, as `set` does.
+   *
+   * @throws {Denial} storage-failed; then nothing is changed
+   */
+  setNote(word: string, value: Uint8Array): void {
+    this.#put(OWN + word, value);
+  }
+
+  #put(name: string, value: Uint8Array): number {
+    this.#expectOpen();
     if (value.length > limits.MAX_SECRET_BYTES) throw new Denial("value-too-large");
     const before = this.#secrets.get(name);
     if (before === undefined && this.#secrets.size >= limits.MAX_LIST_ITEMS) {
@@ -239,10 +268,11 @@ export class Vault {
 
   #secret(name: string): SecretState {
     this.#expectOpen();
+    // A name that cannot exist is not echoed.
+    if (!isUsable(name)) throw invalidName();
     const secret = this.#secrets.get(name);
     if (secret !== undefined) return secret;
-    // A name that cannot exist is not echoed.
-    throw isSecretName(name) ? new Denial("secret-not-found", name) : invalidName();
+    throw new Denial("secret-not-found", name);
   }
 
   #place(name: string, version: number): Place {
@@ -256,6 +286,10 @@ export class Vault {
   #damaged(): Denial {
     return new Denial("vault-damaged", this.profile);
   }
+}
+
+function isUsable(name: string): boolean {
+  return isSecretName(name) && !name.startsWith(OWN);
 }
 
 function invalidName(): Denial {
