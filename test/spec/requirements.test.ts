@@ -13,6 +13,7 @@ const DOCUMENTS = [
   "docs/ENROLMENT.md",
   "docs/SIGNALS.md",
   "docs/APPROVAL.md",
+  "docs/POLICY.md",
   "docs/ENVELOPE.md",
 ];
 const DEFINITION = /^\s*(?:[-*] +)?(?:\*\*)?\[([A-Z]+-\d+)\]/gm;

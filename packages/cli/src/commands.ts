@@ -136,6 +136,38 @@ export const COMMANDS: readonly Command[] = [
       (await import("./commands/approve.ts")).approve(context, id, flags),
   },
   {
+    usage: "policy sign <file>",
+    summary: "make a signed policy of rules; asks for the password of the root key",
+    flags: [["--out <file>", "where to; else it is printed"]],
+    run: async (context, [file = ""], flags) =>
+      (await import("./commands/policy.ts")).policySign(context, file, flags),
+  },
+  {
+    usage: "policy install <file>",
+    summary: "put a signed policy in force; safe to run again",
+    run: async (context, [file = ""]) =>
+      (await import("./commands/policy.ts")).policyInstall(context, file),
+  },
+  {
+    usage: "policy show",
+    summary: "the policy in force",
+    run: async (context) => (await import("./commands/policy.ts")).policyShow(context),
+  },
+  {
+    usage: "policy test <identity> <capability> [secret]",
+    summary: "what a policy has against a call; nothing is changed",
+    flags: [
+      ["-p, --profile <name>", "the profile that the call is about"],
+      ["--file <file>", "rules that are not in force, signed or not"],
+    ],
+    run: async (context, [identity = "", capability = "", secret], flags) =>
+      (await import("./commands/policy.ts")).policyTest(
+        context,
+        { identity, capability, secret: secret ?? null },
+        flags,
+      ),
+  },
+  {
     usage: "profile list",
     summary: "profiles and the state of their vaults",
     run: async (context) => (await import("./commands/profile.ts")).profileList(context),

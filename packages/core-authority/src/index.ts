@@ -44,7 +44,7 @@ export {
 } from "./ledger.ts";
 export type { Ending } from "./ledger-state.ts";
 export * as authorityLimits from "./limits.ts";
-export { isPattern } from "./pattern.ts";
+export { isPattern, matches } from "./pattern.ts";
 export { REASONS, WIRE_DENIAL, type Reason } from "./reasons.ts";
 export {
   covers,

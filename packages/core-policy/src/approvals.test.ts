@@ -93,6 +93,16 @@ test("[APPROVE-4] of several names those that are approved are not asked for aga
   assert.deepEqual(approvals.list(now)[0]?.names, ["prod/b"]);
 });
 
+test("[APPROVE-4] a call without names is approved as a whole", () => {
+  const all = { ...ASK, names: [] };
+  answer(asked(all), { word: "for", forMs: MINUTE_MS });
+  assert.equal(stateOf(all), "approved");
+  assert.equal(stateOf({ ...all, profile: null }), "asked");
+  assert.equal(stateOf(), "asked");
+  answer(asked({ ...all, profile: null }), { word: "never" });
+  assert.equal(stateOf({ ...all, profile: null }), "refused");
+});
+
 test("[APPROVE-4] no approval is longer than the longest", () => {
   answer(asked(), { word: "for", forMs: Number.MAX_SAFE_INTEGER });
   pass(limits.MAX_APPROVAL_MS);

@@ -12,8 +12,9 @@ export type Ask = {
   /** Id of the identity that the owner saw proved. */
   readonly identity: string;
   readonly capability: Verb;
-  readonly profile: string;
-  /** Names of secrets. */
+  /** Null: none, or all. */
+  readonly profile: string | null;
+  /** Names of secrets; none: whatever the call is about. */
   readonly names: readonly string[];
 };
 
@@ -55,9 +56,9 @@ export class Approvals {
   readonly #asked = new Map<string, Waiting>();
   /** Approved once: by the key of the whole ask. */
   readonly #once = new Map<string, Until>();
-  /** Approved for a time: by the key of a single name. */
+  /** Approved for a time: by the keys of `singlesOf`. */
   readonly #timed = new Map<string, Until>();
-  /** Refused for good: by the key of a single name. */
+  /** Refused for good: likewise. */
   readonly #never = new Set<string>();
   /** What became of the last asks, for their askers. */
   readonly #answered = new Map<string, { readonly identity: string; readonly approved: boolean }>();
@@ -76,9 +77,9 @@ export class Approvals {
   demand(ask: Ask, now: Moment): Standing {
     this.#expire(now);
     const names = [...new Set(ask.names)].sort();
-    if (names.some((name) => this.#never.has(keyOf(ask, [name])))) return { state: "refused" };
+    if (singlesOf(ask).some((single) => this.#never.has(single))) return { state: "refused" };
+    if (singlesOf(ask).every((single) => this.#timed.has(single))) return { state: "approved" };
     const open = names.filter((name) => !this.#timed.has(keyOf(ask, [name])));
-    if (open.length === 0) return { state: "approved" };
     const key = keyOf(ask, open);
     if (this.#once.delete(key)) return { state: "approved" };
     const waiting = [...this.#asked.values()];
@@ -130,7 +131,7 @@ export class Approvals {
     const asked = this.#asked.get(id);
     if (asked === undefined) throw new Denial("not-asked", id);
     if (asked.identity === by) throw new Denial("capability-missing");
-    const singles = asked.names.map((name) => keyOf(asked, [name]));
+    const singles = singlesOf(asked);
     const held = this.#once.size + this.#timed.size + this.#never.size;
     if (held + singles.length > MAX_ANSWERS) throw new Denial("busy");
     if (answer.word === "once") this.#once.set(asked.key, after(now, ONCE_TTL_MS));
@@ -172,6 +173,11 @@ export class Approvals {
 /** What an approval is bound to. */
 function keyOf({ identity, capability, profile }: Ask, names: readonly string[]): string {
   return JSON.stringify([profile, identity, capability, ...names]);
+}
+
+/** The keys of its parts: one for each name, or one for a call without names. */
+function singlesOf(ask: Ask): string[] {
+  return ask.names.length === 0 ? [keyOf(ask, [])] : ask.names.map((name) => keyOf(ask, [name]));
 }
 
 function profileOf(key: string): unknown {

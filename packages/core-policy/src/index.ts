@@ -7,3 +7,38 @@ export {
   type Progress,
   type Standing,
 } from "./approvals.ts";
+export {
+  expectNext,
+  openPolicy,
+  POLICY_TYPE,
+  policySigners,
+  type PolicyTrust,
+  type Signatories,
+} from "./bundle.ts";
+export {
+  CONDITIONS,
+  findings,
+  rated,
+  type Condition,
+  type Evidence,
+  type Finding,
+} from "./decide.ts";
+export { Enforcer, type PolicyCall, type Surroundings, type Verdict } from "./enforcer.ts";
+export { POLICY_FAILURES, PolicyError, type PolicyFailure } from "./failures.ts";
+export * as policyLimits from "./limits.ts";
+export {
+  DAYS,
+  MODES,
+  type Day,
+  type Demands,
+  type Mode,
+  type Policy,
+  type Rate,
+  type Rule,
+  type Span,
+  type Subject,
+  type What,
+  type Who,
+} from "./policy.ts";
+export { Rates } from "./rates.ts";
+export { parsePolicy, stampPolicy, type Stamp } from "./text.ts";

@@ -165,6 +165,16 @@ export const DENIALS = {
     text: "the installation record was not taken over: {detail}",
     hint: "restore the latest record, or make this one the latest: `sesame record renew`",
   },
+  "policy-refused": {
+    exit: "integrity",
+    text: "the policy was not taken over: {detail}",
+    hint: "the one before stays in force; `sesame policy sign` makes a new one",
+  },
+  "policy-missing": {
+    exit: "integrity",
+    text: "a policy that was in force is missing, so nothing is allowed",
+    hint: "install the latest one, or sign it anew: `sesame policy sign`, `sesame policy install`",
+  },
   "approval-needed": {
     exit: "try-later",
     text: "this has to be approved (request {detail})",

@@ -117,3 +117,5 @@ export const MAX_WAIT_MS = 25_000;
 export const MAX_REASON_BYTES = 200;
 /** Parents of a process that the bus host names. */
 export const MAX_PARENTS = 4;
+/** UTF-8 bytes of a policy's text. */
+export const MAX_POLICY_BYTES = 65_536;

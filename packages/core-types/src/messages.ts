@@ -17,6 +17,7 @@ import {
   MAX_PARENTS,
   MAX_PASSWORD_BYTES,
   MAX_PENDING,
+  MAX_POLICY_BYTES,
   MAX_PROFILES,
   MAX_PROFILE_NAME,
   MAX_REASON_BYTES,
@@ -149,7 +150,9 @@ export const askedSchema = struct({
   name: identityName,
   kind: oneOf(IDENTITY_KINDS),
   capability: oneOf(CAPABILITIES),
-  profile,
+  /** Null: none, or all. */
+  profile: nullable(profile),
+  /** None: whatever the call is about. */
   names: list(name, MAX_ASKED_NAMES),
   askedMs: uint,
   reason: nullable(text(MAX_REASON_BYTES)),
@@ -766,6 +769,30 @@ export const MESSAGES = {
     level: "internal",
     from: VAULT_OWNER,
     params: struct({ waiting: uint }),
+  }),
+  // Policy: daemon-secrets. docs/POLICY.md.
+  "policy.reload": request({
+    tag: 0x0330,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: "admin",
+    sealed: true,
+    audit: "always",
+    idempotent: true,
+    params: nothing,
+    result: struct({ version: uint, changed: bool }),
+  }),
+  "policy.status": request({
+    tag: 0x0331,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: "status-read",
+    sealed: true,
+    audit: "refused",
+    idempotent: true,
+    params: nothing,
+    /** `text` null: no policy is in force. `missing`: a later one was, and is not there. */
+    result: struct({ text: nullable(bytes(MAX_POLICY_BYTES)), missing: bool }),
   }),
   "secret.protect": request({
     tag: 0x0344,

@@ -3,6 +3,7 @@ import { measurePosture } from "@sesame/core-ipc/daemon";
 import { grantHandlers, type Call, type GrantDesk, type Handlers } from "@sesame/core-ipc/server";
 import { wipe } from "@sesame/core-crypto";
 import type { Asker, Desk } from "./approval/desk.ts";
+import type { Policies } from "./io/policies.ts";
 import type { Vaults } from "./io/vaults.ts";
 import type { Keeper } from "./keeper.ts";
 import { protect, protectedNames } from "./vault/protection.ts";
@@ -14,6 +15,7 @@ export type Host = {
   readonly keeper: Keeper;
   readonly grants: GrantDesk;
   readonly desk: Desk;
+  readonly policies: Policies;
   /** Has daemon-profile activate a profile. */
   readonly activate: (profile: string) => Promise<void>;
   readonly changed: (profile: string, state: "created" | "unlocked" | "locked") => void;
@@ -29,7 +31,7 @@ export type Host = {
  * before the value leaves or the change is made.
  */
 export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
-  const { vaults, keeper, desk } = host;
+  const { vaults, keeper, desk, policies } = host;
   const grants = grantHandlers(host.grants);
 
   /** On record, active and anchored, or closed again. */
@@ -38,6 +40,7 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
       await call.record();
       await host.activate(vault.profile);
       vault.setAnchor(await host.checkpoint());
+      policies.meet(vault);
     } catch (cause) {
       vault.close();
       throw cause;
@@ -65,6 +68,18 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
       putInForce();
       return {};
     },
+
+    "policy.reload": async (_, call) => {
+      const next = policies.reread();
+      const { version, changed } = next;
+      call.about(null, `policy ${version}`);
+      await call.record();
+      next.adopt();
+      for (const vault of keeper.all()) policies.meet(vault);
+      return { version, changed };
+    },
+
+    "policy.status": () => ({ text: policies.text, missing: policies.isMissing }),
 
     "vault.create": ({ profile, password }, call) =>
       inTurn(profile, async () => {

@@ -13,23 +13,27 @@ import {
   type RunningDaemon,
 } from "@sesame/core-ipc/daemon";
 import { Dispatcher, rateLimit, Registry } from "@sesame/core-ipc/server";
+import { Enforcer, type Moment } from "@sesame/core-policy";
+import { secureMemory } from "@sesame/native";
 import {
   BUS_HOST,
   Fault,
   fromHex,
+  KEY_MEMORY,
   limits,
   toHex,
   VAULT_OWNER,
   type AuditRecord,
 } from "@sesame/core-types";
 import { join } from "node:path";
-import { approvalGuard } from "./approval/guard.ts";
 import { Desk } from "./approval/desk.ts";
+import { guards } from "./guard.ts";
 import { handlersOf } from "./handlers.ts";
 import { BusLink } from "./io/bus-link.ts";
+import { Policies } from "./io/policies.ts";
 import { Vaults } from "./io/vaults.ts";
 import { Keeper } from "./keeper.ts";
-import { grantsOf, ownKey, ownMark, SPEC } from "./spec.ts";
+import { grantsOf, keptPolicy, ownKey, ownMark, SPEC } from "./spec.ts";
 
 await runDaemon({ ...SPEC, start });
 
@@ -75,8 +79,28 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     },
   });
 
+  const policies = new Policies({
+    suite,
+    clock,
+    offered: paths.policy,
+    kept: keptPolicy(paths),
+    own: { publicKey: own.signingKey, seed: keys.signingSeed },
+    installation: () => inForce.installation,
+  });
+
+  const moment = (): Moment => ({ wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() });
+
+  const { kind } = secureMemory();
+  const enforcer = new Enforcer({
+    policy: () => policies.policy,
+    moment,
+    posture: () => KEY_MEMORY[kind] / 100,
+    // Nothing here measures the trust of an identity.
+    trust: () => null,
+  });
+
   const desk = new Desk({
-    moment: () => ({ wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() }),
+    moment,
     newId: () => randomBytes(4).toString("hex"),
     peerOf: async (session) => {
       const { PEER_TIMEOUT_MS: timeoutMs } = limits;
@@ -91,13 +115,28 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     log,
     incident: randomUUID,
     memory: suite,
-    gate: { grants, rate: rateLimit(clock), approval: approvalGuard(keeper, desk) },
+    gate: {
+      grants,
+      rate: rateLimit(clock),
+      ...guards({
+        keeper,
+        desk,
+        enforcer,
+        isPolicyMissing: () => policies.isMissing,
+        record: (trial) => {
+          audit([trial]).catch((cause: unknown) => {
+            log("warn", "policy on trial: not recorded", { reason: String(cause) });
+          });
+        },
+      }),
+    },
     audit,
     handlers: handlersOf({
       vaults,
       keeper,
       grants,
       desk,
+      policies,
       activate: async (profile) => {
         await link.bus.call("profile.activate", { profile });
       },

@@ -25,3 +25,8 @@ export function ownMark({ vaults }: Paths): string {
 export function ownKey({ keys }: Paths): string {
   return join(keys, `${VAULT_OWNER}.key`);
 }
+
+/** The policy that it goes by, under its own signature. */
+export function keptPolicy({ vaults }: Paths): string {
+  return join(vaults, "policy.json");
+}

@@ -62,8 +62,8 @@ async function list(bus: BusClient): Promise<Outcome> {
     one.name,
     one.kind,
     one.capability,
-    one.profile,
-    one.names.join(" "),
+    one.profile ?? "",
+    secretsOf(one),
     one.reason ?? "",
     programOf(one),
   ]);
@@ -76,6 +76,11 @@ async function list(bus: BusClient): Promise<Outcome> {
   };
 }
 
+/** A call that names no secret is approved as a whole. */
+function secretsOf({ names }: AskedApproval): string {
+  return names.length === 0 ? "(names none)" : names.join(" ");
+}
+
 function programOf({ peer }: AskedApproval): string {
   const [first] = peer?.processes ?? [];
   return first === undefined ? "unknown" : `${first.executable ?? first.title} (${first.pid})`;
@@ -83,13 +88,13 @@ function programOf({ peer }: AskedApproval): string {
 
 /** What a person needs to know before saying yes. */
 function shown(one: AskedApproval): string {
-  const { id, name, kind, capability, profile, names, reason, peer } = one;
+  const { id, name, kind, capability, profile, reason, peer } = one;
   const processes = (peer?.processes ?? [])
     .map(({ pid, title, executable }) => `${executable ?? title} (${pid})`)
     .join(" < ");
   return [
-    `${id}: ${name} (${kind}) wants ${capability} in profile ${profile}`,
-    `  secrets:  ${names.join(" ")}`,
+    `${id}: ${name} (${kind}) wants ${capability}${profile === null ? "" : ` in profile ${profile}`}`,
+    `  secrets:  ${secretsOf(one)}`,
     `  reason:   ${reason ?? "none given"}`,
     `  program:  ${processes === "" ? "unknown" : processes}`,
     `  unit:     ${peer?.unit ?? "unknown"}`,

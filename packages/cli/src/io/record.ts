@@ -2,7 +2,12 @@ import { closeSync, constants, openSync } from "node:fs";
 import { equalBytes } from "@sesame/core-crypto";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import type { BusClient } from "@sesame/core-ipc/client";
-import { requireInstallation, saveInstallation, type Paths } from "@sesame/core-ipc/daemon";
+import {
+  requireInstallation,
+  saveInstallation,
+  type Installation,
+  type Paths,
+} from "@sesame/core-ipc/daemon";
 import { Denial, Fault, type Identity } from "@sesame/core-types";
 import { tryLock } from "@sesame/native";
 import { openRootKey } from "./root-key.ts";
@@ -23,20 +28,36 @@ export async function changeRecord(
   const lock = takeLock(paths.recordLock);
   let seed: Uint8Array | null = null;
   try {
-    seed = await rootKeyOf(paths, await promptHidden(question));
-    const installation = requireInstallation(suite, paths);
-    if (!equalBytes(suite.ed25519PublicKey(seed), installation.rootKey))
-      throw new Fault(
-        "integrity",
-        "the root key is not the one of this installation",
-        `restore ${paths.keys} and the record from the same backup`,
-      );
+    const root = await askRootKey(paths, question);
+    seed = root.seed;
+    const { installation } = root;
     const identities = change(installation.identities);
     saveInstallation(suite, paths.installation, { ...installation, identities }, seed);
   } finally {
     seed?.fill(0);
     closeSync(lock);
   }
+}
+
+/**
+ * The root key of the installation, which the password opens.
+ *
+ * @returns with the seed, 32 bytes, to be wiped by the caller
+ * @throws {Denial} factor-rejected
+ */
+export async function askRootKey(
+  paths: Paths,
+  question: string,
+): Promise<{ readonly seed: Uint8Array; readonly installation: Installation }> {
+  const seed = await rootKeyOf(paths, await promptHidden(question));
+  const installation = requireInstallation(suite, paths);
+  if (equalBytes(suite.ed25519PublicKey(seed), installation.rootKey)) return { seed, installation };
+  seed.fill(0);
+  throw new Fault(
+    "integrity",
+    "the root key is not the one of this installation",
+    `restore ${paths.keys} and the record from the same backup`,
+  );
 }
 
 /** Has both daemons read the record; the owner of the secrets first, since rights end there. */

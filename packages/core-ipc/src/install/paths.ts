@@ -7,6 +7,8 @@ import { Fault } from "@sesame/core-types";
 export type Paths = {
   readonly config: string;
   readonly installation: string;
+  /** The signed policy that the operator installed last. */
+  readonly policy: string;
   readonly keys: string;
   readonly vaults: string;
   readonly audit: string;
@@ -53,6 +55,7 @@ export function pathsFrom(env: Readonly<Record<string, string | undefined>>): Pa
   return {
     config,
     installation: join(config, "installation", "installation.toml"),
+    policy: join(config, "installation", "policy.json"),
     keys: join(config, "keys"),
     vaults: join(config, "vaults"),
     audit: join(config, "audit"),

@@ -26,7 +26,7 @@ export type Asker = { readonly identity: Identity; readonly session: Uint8Array 
 /** What is wanted. */
 export type Wanted = {
   readonly capability: Verb;
-  readonly profile: string;
+  readonly profile: string | null;
   readonly names: readonly string[];
 };
 

@@ -1,0 +1,188 @@
+import { printScope, VERBS } from "@sesame/core-authority";
+import { equalBytes } from "@sesame/core-crypto";
+import { signEnvelope } from "@sesame/core-crypto/dsse";
+import { nodeSuite as suite } from "@sesame/core-crypto/node";
+import { readBounded, replaceFile, requireInstallation, type Paths } from "@sesame/core-ipc/daemon";
+import {
+  findings,
+  openPolicy,
+  parsePolicy,
+  POLICY_TYPE,
+  PolicyError,
+  policyLimits,
+  policySigners,
+  stampPolicy,
+  type Policy,
+  type Rule,
+} from "@sesame/core-policy";
+import { Denial, Fault, isSecretName } from "@sesame/core-types";
+import { pathsOf, withBus, type Context } from "../context.ts";
+import { askRootKey } from "../io/record.ts";
+import { printable } from "../printable.ts";
+import { table, type Outcome } from "../render.ts";
+
+/** Binds rules to this installation and to a version, and signs them with the root key. */
+export async function policySign(
+  context: Context,
+  file: string,
+  { out }: { readonly out?: string },
+): Promise<Outcome> {
+  const paths = pathsOf(context);
+  const source = contentOf(file);
+  const { id: installation } = requireInstallation(suite, paths);
+  const createdMs = Date.now();
+  // The clock makes versions grow; where it was set back, the daemons say so.
+  const text = explained(() =>
+    stampPolicy(source, { installation, version: createdMs, createdMs }),
+  );
+  const count = parsePolicy(text).rules.length;
+  const question = `Password of the root key, to sign a policy of ${count} rules: `;
+  const { seed } = await askRootKey(paths, question);
+  try {
+    const publicKey = suite.ed25519PublicKey(seed);
+    const sign = (message: Uint8Array): Uint8Array => suite.ed25519Sign(seed, message);
+    const envelope = signEnvelope(POLICY_TYPE, text, [{ publicKey, sign }]);
+    if (out === undefined) return { text: envelope.trimEnd(), data: JSON.parse(envelope) };
+    replaceFile(out, Buffer.from(envelope));
+    const shown = printable(out);
+    return {
+      text: `Signed as version ${createdMs}: \`sesame policy install ${shown}\` within 24 hours.`,
+      data: { version: createdMs, rules: count, out },
+    };
+  } finally {
+    seed.fill(0);
+  }
+}
+
+/** Leaves the policy where the daemon reads it, and has it read. A refused one is taken away. */
+export function policyInstall(context: Context, file: string): Promise<Outcome> {
+  const paths = pathsOf(context);
+  const content = contentOf(file);
+  explained(() => openPolicy(suite, content, trustOf(paths)));
+  return withBus(context, async (bus) => {
+    const before = readBounded(paths.policy, policyLimits.MAX_SIGNED_BYTES);
+    replaceFile(paths.policy, content);
+    try {
+      const { version, changed } = await bus.call("policy.reload", {});
+      const state = changed ? "is in force" : "is in force already";
+      return { text: `Policy ${version} ${state}.`, data: { version, changed } };
+    } catch (cause) {
+      if (before !== null && !equalBytes(before, content)) replaceFile(paths.policy, before);
+      throw cause;
+    }
+  });
+}
+
+export function policyShow(context: Context): Promise<Outcome> {
+  return withBus(context, async (bus) => {
+    const { text, missing } = await bus.call("policy.status", {});
+    if (missing) throw new Denial("policy-missing");
+    if (text === null) return { text: "No policy is in force.", data: { policy: null } };
+    const policy = parsePolicy(text);
+    const { version, createdMs, mode, rules } = policy;
+    const head = `Version ${version}, signed ${new Date(createdMs).toISOString()}, ${mode}.`;
+    const rows = rules.map((rule) => [rule.name, whoOf(rule), whatOf(rule), demandOf(rule)]);
+    const lines = [head, table(["RULE", "WHO", "WHAT", "DEMANDS"], rows)];
+    const data = JSON.parse(new TextDecoder().decode(text)) as unknown;
+    return { text: lines.filter((line) => line !== "").join("\n"), data: { policy: data } };
+  });
+}
+
+export type TestedCall = {
+  readonly identity: string;
+  readonly capability: string;
+  readonly secret: string | null;
+};
+
+/** Says what would stand against a call, at the best posture and without any use before. */
+export function policyTest(
+  context: Context,
+  { identity: name, capability: word, secret }: TestedCall,
+  flags: { readonly profile?: string; readonly file?: string },
+): Promise<Outcome> {
+  const paths = pathsOf(context);
+  const { identities } = requireInstallation(suite, paths);
+  const identity = identities.find((one) => one.name === name);
+  if (identity === undefined)
+    throw new Fault("not-found", `there is no identity ${printable(name)}`, "`sesame agent list`");
+  const capability = VERBS.find((verb) => verb === word);
+  if (capability === undefined)
+    throw new Fault("usage", `${printable(word)} is no capability`, VERBS.join(", "));
+  if (secret !== null && !isSecretName(secret))
+    throw new Denial("name-invalid", "name of a secret");
+  return withBus(context, async (bus) => {
+    const policy =
+      flags.file === undefined
+        ? inForce((await bus.call("policy.status", {})).text)
+        : explained(() => offered(paths, contentOf(flags.file ?? "")));
+    const subject = { identity, capability, profile: flags.profile ?? null, secret };
+    const evidence = { wallMs: Date.now(), posture: 1, trust: null, approved: false };
+    const found = policy === null ? [] : findings(policy, subject, { ...evidence, uses: () => 0 });
+    const rows = found.map(({ condition, rule }) => [condition, rule]);
+    const text =
+      rows.length === 0
+        ? "The policy has nothing against it; enrolment or a grant has to allow it."
+        : table(["NOT MET", "RULE"], rows);
+    return { text, data: { version: policy?.version ?? null, mode: policy?.mode ?? null, found } };
+  });
+}
+
+function inForce(text: Uint8Array | null): Policy | null {
+  return text === null ? null : parsePolicy(text);
+}
+
+/** Of a signed file, or of rules that nobody has signed yet. */
+function offered(paths: Paths, content: Uint8Array): Policy {
+  const { id: installation } = requireInstallation(suite, paths);
+  try {
+    const stamp = { installation, version: 1, createdMs: Date.now() };
+    return parsePolicy(stampPolicy(content, stamp));
+  } catch (cause) {
+    const signed = Buffer.from(content).includes('"payloadType"');
+    if (!signed || !(cause instanceof PolicyError)) throw cause;
+    return openPolicy(suite, content, trustOf(paths)).policy;
+  }
+}
+
+function trustOf(paths: Paths) {
+  const installation = requireInstallation(suite, paths);
+  return { installation: installation.id, keys: policySigners(installation) };
+}
+
+function contentOf(file: string): Uint8Array {
+  const content = readBounded(file, policyLimits.MAX_SIGNED_BYTES);
+  if (content !== null) return content;
+  throw new Fault("not-found", `there is no file ${printable(file)}`, "check the path");
+}
+
+function explained<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    if (!(cause instanceof PolicyError)) throw cause;
+    const { code, message } = cause;
+    throw new Fault("data", `${code}: ${message}`, "docs/POLICY.md has the text's form", cause);
+  }
+}
+
+function whoOf({ who: { kinds, names } }: Rule): string {
+  return [...(kinds ?? []), ...(names ?? [])].join(" ") || "everybody";
+}
+
+function whatOf({ what: { capabilities, profiles, secrets } }: Rule): string {
+  const parts = [capabilities, profiles?.map((name) => `-p ${name}`), secrets];
+  return parts.flatMap((part) => part ?? []).join(" ") || "everything";
+}
+
+function demandOf({ demands }: Rule): string {
+  const { ceiling, times, posture, trust, rate, approval } = demands;
+  const words = [
+    ceiling === null ? null : `at most [${printScope(ceiling)}]`,
+    times === null ? null : `within ${times.length} spans of time`,
+    posture === null ? null : `posture ${posture}`,
+    trust === null ? null : `trust ${trust}`,
+    rate === null ? null : `${rate.uses} in ${rate.withinMs / 1_000} s`,
+    approval ? "approval" : null,
+  ];
+  return words.filter((word) => word !== null).join(", ");
+}

@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { signEnvelope } from "@sesame/core-crypto/dsse";
+import { nodeSuite as suite } from "@sesame/core-crypto/node";
+import { expectNext, openPolicy, POLICY_TYPE } from "./bundle.ts";
+import { PolicyError, type PolicyFailure } from "./failures.ts";
+import { MAX_AGE_MS, MAX_AHEAD_MS } from "./limits.ts";
+import { stampPolicy, type Stamp } from "./text.ts";
+
+const NOW_MS = 1_763_000_000_000;
+const INSTALLATION = "0198c2f4-0000-7000-8000-000000000001";
+const STAMP: Stamp = { installation: INSTALLATION, version: 7, createdMs: NOW_MS };
+const SOURCE = new TextEncoder().encode(
+  JSON.stringify({ mode: "enforce", rules: [{ name: "a", demand: { approval: true } }] }),
+);
+const signer = (fill: number) => {
+  const seed = new Uint8Array(32).fill(fill);
+  return {
+    publicKey: suite.ed25519PublicKey(seed),
+    sign: (message: Uint8Array) => suite.ed25519Sign(seed, message),
+  };
+};
+const [ROOT, TEAM, THIEF] = [signer(1), signer(2), signer(3)];
+const trust = { installation: INSTALLATION, keys: [ROOT.publicKey, TEAM.publicKey] };
+
+function signed(stamp: Stamp = STAMP, by = ROOT, type = POLICY_TYPE): Uint8Array {
+  return Buffer.from(signEnvelope(type, stampPolicy(SOURCE, stamp), [by]));
+}
+
+const failure =
+  (...codes: readonly PolicyFailure[]) =>
+  (cause: unknown): boolean =>
+    cause instanceof PolicyError && codes.includes(cause.code);
+
+test("[POLICY-7] each of the trusted keys may sign, alone or with others", () => {
+  for (const by of [ROOT, TEAM])
+    assert.equal(openPolicy(suite, signed(STAMP, by), trust).policy.version, 7);
+  const both = signEnvelope(POLICY_TYPE, stampPolicy(SOURCE, STAMP), [THIEF, TEAM]);
+  assert.equal(openPolicy(suite, Buffer.from(both), trust).policy.rules.length, 1);
+});
+
+test("[POLICY-7] what another key, another type or another installation signed is refused", () => {
+  // SECURITY: a thief's rules would come into force, or an export be taken for a policy.
+  const open = (file: Uint8Array, keys = trust.keys): unknown =>
+    openPolicy(suite, file, { ...trust, keys });
+  assert.throws(() => open(signed(STAMP, THIEF)), failure("policy-untrusted"));
+  assert.throws(() => open(signed(), []), failure("policy-untrusted"));
+  assert.throws(() => open(signed(), [TEAM.publicKey]), failure("policy-untrusted"));
+  const other = "application/vnd.sesame.audit-export.v1+json";
+  assert.throws(() => open(signed(STAMP, ROOT, other)), failure("policy-type"));
+  const foreign = { ...STAMP, installation: INSTALLATION.replace("0198", "0199") };
+  assert.throws(() => open(signed(foreign)), failure("policy-foreign"));
+  assert.throws(() => open(new Uint8Array(0)), failure("policy-malformed"));
+});
+
+test("[POLICY-7] no bit of a signed policy can be turned", () => {
+  // SECURITY: whoever can write the file would soften the rules in it.
+  const file = signed();
+  const from = file.length;
+  for (let bit = 0; bit < from * 8; bit += 3) {
+    const changed = Uint8Array.from(file);
+    changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+    try {
+      openPolicy(suite, changed, trust);
+      // A key id says whose signature it may be, and decides nothing: DSSE-4.
+      const id = Buffer.from(file).indexOf("keyid");
+      assert.ok(bit >> 3 >= id && bit >> 3 < id + 75, `byte ${bit >> 3}`);
+    } catch (cause) {
+      assert.ok(cause instanceof PolicyError, String(cause));
+    }
+  }
+});
+
+test("[POLICY-8] only a higher version, signed just now, follows", () => {
+  // SECURITY: an old policy, signed as well as the present one, would bring back what it allowed.
+  const next = (change: Partial<Stamp>, highest: number, wallMs = NOW_MS): void =>
+    expectNext(openPolicy(suite, signed({ ...STAMP, ...change }), trust).policy, highest, wallMs);
+  next({}, 6);
+  next({}, 0);
+  for (const highest of [7, 8]) assert.throws(() => next({}, highest), failure("policy-older"));
+  next({}, 6, NOW_MS + MAX_AGE_MS);
+  assert.throws(() => next({}, 6, NOW_MS + MAX_AGE_MS + 1), failure("policy-stale"));
+  next({}, 6, NOW_MS - MAX_AHEAD_MS);
+  assert.throws(() => next({}, 6, NOW_MS - MAX_AHEAD_MS - 1), failure("policy-future"));
+});

@@ -1,0 +1,81 @@
+import { limits, type Identity } from "@sesame/core-types";
+import { CryptoError, type Suite } from "@sesame/core-crypto";
+import { MAX_TRUSTED_KEYS, openEnvelope } from "@sesame/core-crypto/dsse";
+import { PolicyError, type PolicyFailure } from "./failures.ts";
+import { MAX_AGE_MS, MAX_AHEAD_MS } from "./limits.ts";
+import type { Policy } from "./policy.ts";
+import { parsePolicy } from "./text.ts";
+
+// Whether a signed file is a policy that may come into force. docs/POLICY.md, Signed file.
+
+/** The signed record's part that matters here. */
+export type Signatories = {
+  /** Ed25519, 32 bytes. */
+  readonly rootKey: Uint8Array;
+  readonly identities: readonly Pick<Identity, "capabilities" | "signingKey">[];
+};
+
+/** The payload type of a signed policy. */
+export const POLICY_TYPE = "application/vnd.sesame.policy.v1+json";
+
+/** What a verifier goes by: nothing in here comes with the file. */
+export type PolicyTrust = {
+  /** Id of the installation. */
+  readonly installation: string;
+  /** Ed25519 keys that may sign policies, 32 bytes each. */
+  readonly keys: readonly Uint8Array[];
+};
+
+/**
+ * The keys of an installation that may sign policies: its root key, and the signing keys of the
+ * identities that were given `config-reload`. `admin` is not enough: the operator's key lies in a
+ * file that programs of the same user can read, the root key under a password.
+ */
+export function policySigners({ rootKey, identities }: Signatories): readonly Uint8Array[] {
+  const signers = identities.filter(({ capabilities }) => capabilities.includes("config-reload"));
+  return [rootKey, ...signers.slice(0, MAX_TRUSTED_KEYS - 1).map(({ signingKey }) => signingKey)];
+}
+
+const FAILURES: Readonly<Record<string, PolicyFailure>> = {
+  "envelope-malformed": "policy-malformed",
+  "envelope-type": "policy-type",
+  "envelope-untrusted": "policy-untrusted",
+};
+
+/**
+ * The policy of a signed file, and its text as it was signed.
+ *
+ * @throws {PolicyError}
+ */
+export function openPolicy(
+  suite: Pick<Suite, "ed25519Verify">,
+  file: Uint8Array,
+  { installation, keys }: PolicyTrust,
+): { readonly policy: Policy; readonly text: Uint8Array } {
+  const trust = { payloadType: POLICY_TYPE, keys, maxBytes: limits.MAX_POLICY_BYTES };
+  const text = opened(() => openEnvelope(suite, file, trust).payload);
+  const policy = parsePolicy(text);
+  if (policy.installation !== installation) throw new PolicyError("policy-foreign");
+  return { policy, text };
+}
+
+/**
+ * Whether a policy may follow the one in force.
+ *
+ * @param highest - version of the last policy that was in force here; 0: none
+ * @throws {PolicyError} policy-older, policy-stale, policy-future
+ */
+export function expectNext(policy: Policy, highest: number, wallMs: number): void {
+  if (policy.version <= highest) throw new PolicyError("policy-older");
+  if (wallMs - policy.createdMs > MAX_AGE_MS) throw new PolicyError("policy-stale");
+  if (policy.createdMs - wallMs > MAX_AHEAD_MS) throw new PolicyError("policy-future");
+}
+
+function opened<T>(open: () => T): T {
+  try {
+    return open();
+  } catch (cause) {
+    const code = cause instanceof CryptoError ? FAILURES[cause.code] : undefined;
+    throw code === undefined ? cause : new PolicyError(code);
+  }
+}

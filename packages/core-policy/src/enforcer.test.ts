@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Identity } from "@sesame/core-types";
+import { Enforcer, type PolicyCall } from "./enforcer.ts";
+import type { Demands, Policy } from "./policy.ts";
+
+const IDENTITY = { id: "1", name: "ci", kind: "ai" } as Identity;
+const CALL: PolicyCall = {
+  identity: IDENTITY,
+  capability: "secret-read",
+  profile: "work",
+  names: ["dev/a", "prod/a", "prod/b"],
+};
+const NONE = {
+  ceiling: null,
+  times: null,
+  posture: null,
+  trust: null,
+  rate: null,
+  approval: false,
+};
+
+let monotonicMs = 0;
+
+function enforcer(...demands: readonly Partial<Demands>[]): Enforcer {
+  const rules = demands.map((demand, i) => ({
+    name: `rule-${i}`,
+    who: { kinds: null, names: null },
+    what: { capabilities: null, profiles: null, secrets: ["prod/*"] },
+    demands: { ...NONE, ...demand },
+  }));
+  const policy: Policy = { installation: "", version: 1, createdMs: 0, mode: "enforce", rules };
+  return new Enforcer({
+    policy: () => policy,
+    moment: () => ({ wallMs: 0, monotonicMs }),
+    posture: () => 1,
+    trust: () => null,
+  });
+}
+
+test("[POLICY-3] of several secrets each is looked at, and the strictest wins", () => {
+  // SECURITY: a call for a harmless secret would take a forbidden one along.
+  assert.equal(enforcer({ ceiling: [] }).ask(CALL)?.refused?.condition, "ceiling");
+  assert.equal(enforcer({ ceiling: [] }).ask({ ...CALL, names: ["dev/a"] })?.refused, null);
+});
+
+test("[POLICY-5] asked for are the secrets that a rule is about, or the call as a whole", () => {
+  const asks = enforcer({ approval: true });
+  const some = asks.ask(CALL);
+  assert.deepEqual([some?.approval, some?.names], ["rule-0", ["prod/a", "prod/b"]]);
+  const all = asks.ask({ ...CALL, names: null });
+  assert.deepEqual([all?.approval, all?.names], ["rule-0", []]);
+  assert.equal(asks.ask({ ...CALL, names: ["dev/a"] })?.approval, null);
+});
+
+test("[POLICY-6] a call counts once for a rule, for its own identity, when it goes through", () => {
+  const slow = enforcer({ rate: { uses: 2, withinMs: 1_000 } });
+  const other = { ...CALL, identity: { ...IDENTITY, id: "2" } };
+  for (let i = 0; i < 5; i++) assert.equal(slow.ask(CALL)?.refused, null);
+  slow.count(CALL);
+  slow.count({ ...CALL, names: ["dev/a"] });
+  assert.equal(slow.ask(CALL)?.refused, null);
+  slow.count(CALL);
+  assert.equal(slow.ask(CALL)?.refused?.condition, "rate");
+  assert.equal(slow.ask(other)?.refused, null);
+  monotonicMs = 1_000;
+  assert.equal(slow.ask(CALL)?.refused, null);
+});
+
+test("without a policy nothing is said", () => {
+  const none = new Enforcer({
+    policy: () => null,
+    moment: () => ({ wallMs: 0, monotonicMs: 0 }),
+    posture: () => 0,
+    trust: () => null,
+  });
+  none.count(CALL);
+  assert.equal(none.ask(CALL), null);
+});

@@ -1,0 +1,263 @@
+import assert from "node:assert/strict";
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { signEnvelope } from "@sesame/core-crypto/dsse";
+import { nodeSuite as suite } from "@sesame/core-crypto/node";
+import type { BusClient } from "@sesame/core-ipc/client";
+import { loadKeyFile, requireInstallation } from "@sesame/core-ipc/daemon";
+import { POLICY_TYPE, stampPolicy } from "@sesame/core-policy";
+import { Denial, type DenialCode } from "@sesame/core-types";
+import { recorded } from "../helpers/audit-log.ts";
+import { Home, PASSWORD } from "../helpers/home.ts";
+
+const READER = {
+  kind: "ai",
+  clearance: "secrets-only",
+  capabilities: ["secret-read", "secret-list", "profile-list", "status-read"],
+} as const;
+const PROD = { profile: "default", name: "prod/db" };
+const DEV = { profile: "default", name: "dev/db" };
+const [DATA, INTEGRITY] = [65, 76];
+
+let home: Home;
+let operator: BusClient;
+let agent: BusClient;
+
+before(async () => {
+  home = await Home.ready([
+    { name: "agent", ...READER },
+    { name: "signer", capabilities: ["config-reload"] },
+  ]);
+  home.must(["secret", "set", "prod/db"], "prod value");
+  home.must(["secret", "set", "dev/db"], "dev value");
+  await connect();
+});
+
+after(async () => {
+  await disconnect();
+  await home[Symbol.asyncDispose]();
+});
+
+async function connect(): Promise<void> {
+  [operator, agent] = [await home.connect(), await home.connect("agent")];
+}
+
+async function disconnect(): Promise<void> {
+  for (const bus of [operator, agent]) await bus.close();
+}
+
+const denial =
+  (code: DenialCode, detail?: string) =>
+  (cause: unknown): boolean =>
+    cause instanceof Denial && cause.code === code && (detail ?? cause.detail) === cause.detail;
+const file = (name: string): string => join(home.path, name);
+const agents = { kinds: ["ai"] };
+
+function write(rules: readonly object[], mode = "enforce"): string {
+  writeFileSync(file("rules.json"), JSON.stringify({ mode, rules }));
+  return file("rules.json");
+}
+
+/** Signs rules with the root key and puts them in force. */
+function install(rules: readonly object[], mode?: string): void {
+  const out = file("policy.json");
+  home.must(["policy", "sign", write(rules, mode), "--out", out], `${PASSWORD}\n`);
+  assert.match(home.must(["policy", "install", out]), /is in force/);
+}
+
+/** Signs with any key, about any time and version, and has the daemon read it. */
+function offer(
+  key: string,
+  change: { version?: number; createdMs?: number } = {},
+): Promise<unknown> {
+  const keys = loadKeyFile(suite, join(home.paths.keys, `${key}.key`));
+  assert.ok(keys !== null);
+  const now = Date.now();
+  const { id: installation } = requireInstallation(suite, home.paths);
+  const stamp = { installation, version: now, createdMs: now, ...change };
+  const text = stampPolicy(readFileSync(write([])), stamp);
+  const { signingKey: publicKey, signingSeed } = keys;
+  const sign = (message: Uint8Array): Uint8Array => suite.ed25519Sign(signingSeed, message);
+  writeFileSync(home.paths.policy, signEnvelope(POLICY_TYPE, text, [{ publicKey, sign }]));
+  return operator.call("policy.reload", {});
+}
+
+async function read(bus: BusClient, what = PROD): Promise<string> {
+  return Buffer.from((await bus.call("secret.get", what)).value).toString();
+}
+
+test("[POLICY-2] [POLICY-9] a ceiling ends at once what enrolment allows, also in open sessions", async () => {
+  // SECURITY: an agent would go on with what the operator has just forbidden.
+  assert.equal(await read(agent), "prod value");
+  install([
+    { name: "not-prod", who: agents, demand: { ceiling: "secret-read:dev/* secret-list" } },
+  ]);
+  await assert.rejects(read(agent), denial("capability-missing", ""));
+  assert.equal(await read(agent, DEV), "dev value");
+  await assert.rejects(
+    agent.call("secret.fetch", { profile: "default", names: null }),
+    denial("capability-missing"),
+  );
+  assert.equal(await read(operator), "prod value");
+  await recorded(
+    home,
+    "the reason",
+    ({ action, outcome }) =>
+      action === "secret.get" && outcome === "refused:capability-missing/ceiling/not-prod",
+  );
+  await recorded(
+    home,
+    "the installation",
+    ({ action, object, outcome }) =>
+      action === "policy.reload" && /^policy \d+$/.test(object ?? "") && outcome === "ok",
+  );
+  assert.match(home.must(["policy", "show"]), /not-prod +ai +everything +at most \[secret-list/);
+  const said = home.must(["policy", "test", "agent", "secret-read", "prod/db", "-p", "default"]);
+  assert.match(said, /ceiling +not-prod/);
+  assert.match(
+    home.must(["policy", "test", "operator", "secret-read", "prod/db"]),
+    /nothing against/,
+  );
+});
+
+test("[POLICY-5] a rule that demands approval asks the operator, once", async () => {
+  install([
+    {
+      name: "ask",
+      who: agents,
+      what: { capabilities: ["secret-read"], secrets: ["prod/**"] },
+      demand: { approval: true },
+    },
+  ]);
+  assert.equal(await read(agent, DEV), "dev value");
+  const cause: unknown = await read(agent).catch((denied: unknown) => denied);
+  assert.ok(denial("approval-needed")(cause), String(cause));
+  const { asked } = await operator.call("approval.list", {});
+  assert.deepEqual(asked[0]?.names, ["prod/db"]);
+  await operator.call("approval.answer", { id: asked[0]?.id ?? "", answer: "once", forMs: 0 });
+  assert.equal(await read(agent), "prod value");
+  await assert.rejects(read(agent), denial("approval-needed"));
+  // SECURITY: approval for one name would open all of them at once.
+  const again = (await operator.call("approval.list", {})).asked[0];
+  await operator.call("approval.answer", { id: again?.id ?? "", answer: "for", forMs: 60_000 });
+  assert.equal(await read(agent), "prod value");
+  await assert.rejects(
+    agent.call("secret.fetch", { profile: "default", names: null }),
+    denial("approval-needed"),
+  );
+});
+
+test("[POLICY-6] a rate lets so many through", async () => {
+  install([{ name: "slow", who: agents, demand: { rate: { uses: 2, seconds: 86_400 } } }]);
+  assert.equal(await read(agent), "prod value");
+  assert.equal(await read(agent), "prod value");
+  await assert.rejects(read(agent), denial("capability-missing"));
+  await recorded(home, "the rate", ({ outcome }) =>
+    outcome.endsWith("capability-missing/rate/slow"),
+  );
+});
+
+test("[POLICY-10] a policy on trial refuses nothing, and records what it would", async () => {
+  install([{ name: "trial", who: agents, demand: { ceiling: "" } }], "dry-run");
+  assert.equal(await read(agent), "prod value");
+  await recorded(home, "the trial", ({ outcome }) => outcome === "dry-run:ceiling/trial");
+});
+
+test("[POLICY-7] only the root key, or one that was given it, signs policies", async () => {
+  // SECURITY: a program that reads the operator's key file would lift what restrains it.
+  install([{ name: "not-prod", who: agents, demand: { ceiling: "" } }]);
+  for (const key of ["operator", "agent", "daemon-profile"])
+    await assert.rejects(offer(key), denial("policy-refused", "policy-untrusted"), key);
+  await assert.rejects(agent.call("policy.reload", {}), denial("capability-missing"));
+  await assert.rejects(read(agent), denial("capability-missing"));
+  await offer("signer");
+  assert.equal(await read(agent), "prod value");
+});
+
+test("[POLICY-8] what is old, stale or from the future leaves the one before in force", async () => {
+  // SECURITY: whoever kept a policy from before a rule was added would put it back.
+  install([{ name: "kept", who: agents, demand: { ceiling: "" } }]);
+  const now = Date.now();
+  const later = now + 2 * 24 * 60 * 60_000;
+  for (const [change, why] of [
+    [{ version: 1 }, "policy-older"],
+    [{ version: later, createdMs: now - 25 * 60 * 60_000 }, "policy-stale"],
+    [{ version: later, createdMs: now + 301_000 + 60_000 }, "policy-future"],
+  ] as const)
+    await assert.rejects(offer("signer", change), denial("policy-refused", why), why);
+  writeFileSync(home.paths.policy, "{}");
+  await assert.rejects(
+    operator.call("policy.reload", {}),
+    denial("policy-refused", "policy-malformed"),
+  );
+  rmSync(home.paths.policy);
+  await assert.rejects(operator.call("policy.reload", {}), denial("policy-refused"));
+  await assert.rejects(read(agent), denial("capability-missing"));
+  const slip = home.run(["policy", "sign", write([{ name: "x", demand: {} }])], `${PASSWORD}\n`);
+  assert.equal(slip.exit, DATA);
+  assert.match(slip.err, /policy-invalid: rule x/);
+});
+
+test("[POLICY-9] a restart keeps the policy, also without the operator's copy", async () => {
+  // SECURITY: a restart, which anybody can bring about, would end all rules.
+  install([{ name: "kept", who: agents, demand: { ceiling: "" } }]);
+  await restart(() => rmSync(home.paths.policy, { force: true }));
+  await assert.rejects(read(agent), denial("capability-missing"));
+  assert.match(home.must(["policy", "show"]), /kept/);
+  assert.match(home.must(["policy", "install", file("policy.json")]), /in force already/);
+});
+
+test("[POLICY-11] a policy that was removed, or put back, is missed by the vaults", async () => {
+  // SECURITY: whoever can write the daemon's directory would end all rules, or bring back old ones.
+  const kept = join(home.paths.vaults, "policy.json");
+  const old = file("old.json");
+  install([{ name: "old", who: agents, demand: { approval: true } }]);
+  copyFileSync(kept, old);
+  install([{ name: "new", who: agents, demand: { ceiling: "" } }]);
+  for (const attack of [() => rmSync(kept), () => copyFileSync(old, kept)]) {
+    await restart(attack);
+    await assert.rejects(read(agent), denial("policy-missing"));
+    await assert.rejects(read(operator), denial("policy-missing"));
+    assert.equal(home.run(["policy", "show"]).exit, INTEGRITY);
+    await operator.call("vault.lock", { profile: null });
+    const password = Buffer.from(PASSWORD);
+    await assert.rejects(
+      operator.call("vault.unlock", { profile: "default", password }),
+      denial("policy-missing"),
+    );
+    install([{ name: "again", who: agents, demand: { ceiling: "" } }]);
+    await operator.call("vault.unlock", {
+      profile: "default",
+      password: Buffer.from(PASSWORD),
+    });
+    await assert.rejects(read(agent), denial("capability-missing"));
+    assert.equal(await read(operator), "prod value");
+  }
+  await disconnect();
+  home.must(["daemon", "stop"]);
+  const good = readFileSync(kept);
+  writeFileSync(kept, good.subarray(0, 100));
+  assert.notEqual(home.run(["daemon", "start"]).exit, 0);
+  writeFileSync(kept, good);
+  home.must(["unlock"], `${PASSWORD}\n`);
+  await connect();
+});
+
+test("[POLICY-12] no policy keeps the operator from locking, or from a better policy", async () => {
+  install([{ name: "nothing", demand: { ceiling: "" } }]);
+  await assert.rejects(read(operator), denial("capability-missing"));
+  await operator.call("vault.lock", { profile: null });
+  install([]);
+  home.must(["unlock"], `${PASSWORD}\n`);
+  assert.equal(await read(agent), "prod value");
+});
+
+/** Stops the daemons, does something while they are down, and starts them. */
+async function restart(meanwhile: () => void): Promise<void> {
+  await disconnect();
+  home.must(["daemon", "stop"]);
+  meanwhile();
+  home.must(["unlock"], `${PASSWORD}\n`);
+  await connect();
+}
