@@ -91,6 +91,7 @@ export function exchange() {
     uptimeMs: 1500,
     secretsConnected: true,
     auditWritable: true,
+    panic: false,
     you: "operator",
   });
   const length = writeHeader(header, { ...request, type: "reply", ttlMs: 0 }, sender);

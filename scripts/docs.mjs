@@ -31,6 +31,7 @@ function messages() {
           "",
           "",
           "",
+          "",
         )
       : row(
           code(name),
@@ -42,6 +43,7 @@ function messages() {
           message.audit,
           `${message.deadlineMs / 1000} s`,
           message.idempotent ? "yes" : "no",
+          message.inPanic ? "yes" : "no",
         ),
   );
   const head = [
@@ -54,6 +56,7 @@ function messages() {
     "audit",
     "deadline",
     "repeat",
+    "in panic",
   ];
   const shapes = Object.entries(MESSAGES).map(([name, { params, result }]) =>
     result === undefined

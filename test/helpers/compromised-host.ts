@@ -55,6 +55,10 @@ export class CompromisedHost {
   sender: (truth: Sender) => Sender = (truth) => truth;
   /** What the caller gets instead of the owner's reply. */
   reply: (payload: Uint8Array, asked: Captured) => Uint8Array = (payload) => payload;
+  /** What it says of a panic. */
+  panic = false;
+  /** What the owner told it of one. */
+  readonly told: boolean[] = [];
   readonly #server: Server;
   readonly #keys: IdentityKeys["noise"];
   readonly #registry: Registry;
@@ -184,6 +188,19 @@ export class CompromisedHost {
         const checkpoint = { sequence: this.records.length, hash, timeMs: Date.now(), signature };
         return encode(MESSAGES["audit.checkpoint"].result, { checkpoint });
       }
+      case MESSAGES["status.get"].tag:
+        return encode(MESSAGES["status.get"].result, {
+          release: "",
+          pid: process.pid,
+          uptimeMs: 0,
+          secretsConnected: true,
+          auditWritable: true,
+          panic: this.panic,
+          you: line.sender?.name ?? null,
+        });
+      case MESSAGES["bus.panic"].tag:
+        this.told.push(decode(MESSAGES["bus.panic"].params, payload).held);
+        return encode(nothing, {});
       default:
         return encode(nothing, {});
     }

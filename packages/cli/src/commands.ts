@@ -67,6 +67,15 @@ export const COMMANDS: readonly Command[] = [
     run: async (context, _, flags) => (await import("./commands/vault.ts")).lock(context, flags),
   },
   {
+    usage: "panic",
+    summary: "lock everything, end other sessions, and refuse all until it is lifted",
+    flags: [
+      ["--lift", "end it; asks for the password of a vault"],
+      ["-p, --profile <name>", "with --lift: whose vault's password (else the default's)"],
+    ],
+    run: async (context, _, flags) => (await import("./commands/panic.ts")).panic(context, flags),
+  },
+  {
     usage: "env <command...>",
     summary: "run a command with the secrets of a profile in its environment",
     flags: [PROFILES, PREFIX, WAIT, REASON],

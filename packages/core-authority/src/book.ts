@@ -160,6 +160,12 @@ export class GrantBook {
     return reason ?? this.#entries.size < before;
   }
 
+  /** Ends every grant in the owner's own name. */
+  endAll(now: Now): void {
+    for (const id of this.#entries.keys()) this.#ledger.revoke(id, this.#authority, now);
+    this.#settle(now);
+  }
+
   /** What the caller's living grants allow; a reason if they do not; null if it never had one. */
   permit(asking: Asking, now: Now): Drawing | Reason | null {
     this.#settle(now);

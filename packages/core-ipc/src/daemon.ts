@@ -13,6 +13,7 @@ export {
   readBounded,
   replaceFile,
 } from "./io/files.ts";
+export { PanicMark } from "./io/panic-mark.ts";
 export { requireInstallation } from "./io/open-bus.ts";
 export { pathsFrom, type Paths } from "./install/paths.ts";
 export { createKeyFile, loadKeyFile, type IdentityKeys } from "./install/key-file.ts";
@@ -29,6 +30,7 @@ export {
   inState,
   ofKey,
   ofName,
+  steadfast,
   without,
   type Identities,
 } from "./install/membership.ts";

@@ -1,6 +1,7 @@
 export {
   BusServer,
   REVOKED,
+  PANICKED,
   type BusServerOptions,
   type Holder,
   type Incident,

@@ -119,6 +119,11 @@ export const DENIALS = {
     text: "the vault of profile {detail} is damaged or was tampered with",
     hint: "restore the whole `vaults` directory from a backup",
   },
+  panic: {
+    exit: "denied",
+    text: "a panic holds: everything is locked and stays so",
+    hint: "the operator ends it: `sesame panic --lift` asks for the password of a vault",
+  },
   "factor-rejected": {
     exit: "denied",
     text: "wrong password",

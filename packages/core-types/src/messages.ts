@@ -175,6 +175,8 @@ type RequestRow<P, R, O extends string> = {
   readonly deadlineMs: number;
   /** Safe to send again when no answer came. */
   readonly idempotent: boolean;
+  /** Answered while a panic holds; every other kind is refused then. */
+  readonly inPanic: boolean;
   readonly params: Schema<P>;
   readonly result: Schema<R>;
 };
@@ -189,9 +191,12 @@ type EventRow<P> = {
 };
 
 function request<P, R, const O extends string>(
-  row: Omit<RequestRow<P, R, O>, "form" | "deadlineMs"> & { readonly deadlineMs?: number },
+  row: Omit<RequestRow<P, R, O>, "form" | "deadlineMs" | "inPanic"> & {
+    readonly deadlineMs?: number;
+    readonly inPanic?: boolean;
+  },
 ): RequestRow<P, R, O> {
-  return { form: "request", deadlineMs: DEFAULT_DEADLINE_MS, ...row };
+  return { form: "request", deadlineMs: DEFAULT_DEADLINE_MS, inPanic: false, ...row };
 }
 
 function event<P>(row: Omit<EventRow<P>, "form">): EventRow<P> {
@@ -208,6 +213,7 @@ export const MESSAGES = {
     sealed: false,
     audit: "refused",
     idempotent: true,
+    inPanic: true,
     params: struct({ topic: text(MAX_TOPIC_NAME, "topic-name") }),
     result: nothing,
   }),
@@ -219,6 +225,7 @@ export const MESSAGES = {
     sealed: false,
     audit: "refused",
     idempotent: true,
+    inPanic: true,
     params: struct({ topic: text(MAX_TOPIC_NAME, "topic-name") }),
     result: nothing,
   }),
@@ -230,6 +237,7 @@ export const MESSAGES = {
     sealed: false,
     audit: "refused",
     idempotent: true,
+    inPanic: true,
     params: nothing,
     result: nothing,
   }),
@@ -247,6 +255,7 @@ export const MESSAGES = {
     sealed: false,
     audit: "never",
     idempotent: true,
+    inPanic: true,
     params: nothing,
     result: struct({
       release: text(32),
@@ -254,6 +263,7 @@ export const MESSAGES = {
       uptimeMs: uint,
       secretsConnected: bool,
       auditWritable: bool,
+      panic: bool,
       you: nullable(text(64)),
     }),
   }),
@@ -266,6 +276,7 @@ export const MESSAGES = {
     sealed: false,
     audit: "refused",
     idempotent: true,
+    inPanic: true,
     params: nothing,
     result: postureSchema,
   }),
@@ -278,7 +289,22 @@ export const MESSAGES = {
     sealed: false,
     audit: "always",
     idempotent: true,
+    inPanic: true,
     params: nothing,
+    result: nothing,
+  }),
+
+  "bus.panic": request({
+    tag: 0x0114,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "daemon",
+    sealed: false,
+    audit: "always",
+    idempotent: true,
+    inPanic: true,
+    /** From the owner of the vaults alone, which knows who called for it or lifted it. */
+    params: struct({ held: bool }),
     result: nothing,
   }),
 
@@ -291,6 +317,7 @@ export const MESSAGES = {
     sealed: false,
     audit: "never",
     idempotent: true,
+    inPanic: true,
     params: nothing,
     result: struct({ trust: trustSchema, daemons: daemonPostures }),
   }),
@@ -302,6 +329,7 @@ export const MESSAGES = {
     sealed: false,
     audit: "refused",
     idempotent: true,
+    inPanic: true,
     params: struct({ name: identityName }),
     result: struct({
       kind: nullable(oneOf(IDENTITY_KINDS)),
@@ -317,6 +345,7 @@ export const MESSAGES = {
     sealed: false,
     audit: "refused",
     idempotent: true,
+    inPanic: true,
     params: struct({ posture: postureSchema }),
     result: nothing,
   }),
@@ -341,6 +370,7 @@ export const MESSAGES = {
     sealed: false,
     audit: "never",
     idempotent: true,
+    inPanic: true,
     params: nothing,
     result: struct({ state: oneOf(ENROLMENT_STATES) }),
   }),
@@ -352,6 +382,7 @@ export const MESSAGES = {
     sealed: false,
     audit: "refused",
     idempotent: true,
+    inPanic: true,
     params: nothing,
     result: struct({
       pending: list(
@@ -368,6 +399,7 @@ export const MESSAGES = {
     sealed: false,
     audit: "always",
     idempotent: false,
+    inPanic: true,
     params: struct({ name: identityName }),
     result: nothing,
   }),
@@ -381,6 +413,7 @@ export const MESSAGES = {
     sealed: false,
     audit: "refused",
     idempotent: true,
+    inPanic: true,
     params: nothing,
     result: struct({ profiles: list(profileState, MAX_PROFILES) }),
   }),
@@ -414,6 +447,7 @@ export const MESSAGES = {
     sealed: false,
     audit: "always",
     idempotent: true,
+    inPanic: true,
     params: struct({ profile }),
     result: struct({ changed: bool }),
   }),
@@ -442,6 +476,7 @@ export const MESSAGES = {
     sealed: false,
     audit: "refused",
     idempotent: false,
+    inPanic: true,
     params: struct({ records: list(auditRecordSchema, 1024) }),
     result: struct({ sequence: uint }),
   }),
@@ -453,6 +488,7 @@ export const MESSAGES = {
     sealed: false,
     audit: "refused",
     idempotent: true,
+    inPanic: true,
     params: nothing,
     result: struct({ checkpoint: checkpointSchema }),
   }),
@@ -471,6 +507,7 @@ export const MESSAGES = {
     sealed: false,
     audit: "refused",
     idempotent: true,
+    inPanic: true,
     params: nothing,
     result: struct({ files: list(struct({ name: text(64), bytes: uint }), MAX_LIST_ITEMS) }),
   }),
@@ -482,6 +519,7 @@ export const MESSAGES = {
     sealed: false,
     audit: "refused",
     idempotent: true,
+    inPanic: true,
     /** At most `length` bytes from `offset` on; fewer at the end of the file, none without it. */
     params: struct({ name: text(64), offset: uint, length: uint }),
     result: struct({ bytes: bytes(MAX_AUDIT_READ) }),
@@ -526,6 +564,7 @@ export const MESSAGES = {
     sealed: true,
     audit: "always",
     idempotent: true,
+    inPanic: true,
     params: struct({ profile: nullable(profile) }),
     result: struct({ locked: list(profile, MAX_PROFILES) }),
   }),
@@ -537,8 +576,10 @@ export const MESSAGES = {
     sealed: false,
     audit: "refused",
     idempotent: true,
+    inPanic: true,
     params: nothing,
     result: struct({
+      panic: bool,
       vaults: list(struct({ profile, locked: bool, throttledMs: uint }), MAX_PROFILES),
     }),
   }),
@@ -556,6 +597,7 @@ export const MESSAGES = {
     sealed: true,
     audit: "refused",
     idempotent: true,
+    inPanic: true,
     params: nothing,
     result: struct({
       anchors: list(struct({ profile, checkpoint: checkpointSchema }), MAX_PROFILES),
@@ -569,6 +611,7 @@ export const MESSAGES = {
     sealed: false,
     audit: "refused",
     idempotent: true,
+    inPanic: true,
     params: struct({ checkpoint: checkpointSchema }),
     result: struct({ stored: uint }),
   }),
@@ -580,6 +623,7 @@ export const MESSAGES = {
     sealed: true,
     audit: "refused",
     idempotent: true,
+    inPanic: true,
     params: nothing,
     result: postureSchema,
   }),
@@ -591,6 +635,7 @@ export const MESSAGES = {
     sealed: true,
     audit: "always",
     idempotent: true,
+    inPanic: true,
     params: nothing,
     result: nothing,
   }),
@@ -688,6 +733,7 @@ export const MESSAGES = {
     sealed: true,
     audit: "always",
     idempotent: true,
+    inPanic: true,
     /** One of both. */
     params: struct({ grant: nullable(uuid), identity: nullable(uuid) }),
     result: struct({ changed: bool }),
@@ -700,6 +746,7 @@ export const MESSAGES = {
     sealed: true,
     audit: "refused",
     idempotent: true,
+    inPanic: true,
     params: struct({ after: nullable(uuid) }),
     result: struct({
       damaged: bool,
@@ -717,6 +764,7 @@ export const MESSAGES = {
     sealed: true,
     audit: "refused",
     idempotent: true,
+    inPanic: true,
     params: struct({ grant: uuid }),
     result: struct({ chain: list(bytes(MAX_GRANT_BYTES, 64), MAX_CHAIN) }),
   }),
@@ -725,6 +773,33 @@ export const MESSAGES = {
     level: "internal",
     from: VAULT_OWNER,
     params: struct({ grant: uuid, why: text(64) }),
+  }),
+  // Panic: daemon-secrets. docs/PROTOCOL.md, Panic.
+  "vault.panic": request({
+    tag: 0x0350,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: "admin",
+    sealed: true,
+    audit: "always",
+    idempotent: true,
+    inPanic: true,
+    params: nothing,
+    result: struct({ locked: list(profile, MAX_PROFILES) }),
+  }),
+  "vault.lift": request({
+    tag: 0x0351,
+    level: "secrets-only",
+    owner: VAULT_OWNER,
+    needs: "admin",
+    sealed: true,
+    audit: "always",
+    idempotent: true,
+    inPanic: true,
+    deadlineMs: 60_000,
+    /** The password of any vault; it stays locked. */
+    params: struct({ profile, password }),
+    result: struct({ changed: bool }),
   }),
 
   // Approval at access time: daemon-secrets. docs/POLICY.md, Approval.
@@ -749,6 +824,7 @@ export const MESSAGES = {
     sealed: true,
     audit: "refused",
     idempotent: true,
+    inPanic: true,
     params: nothing,
     result: struct({ asked: list(askedSchema, MAX_ASKED) }),
   }),
@@ -790,6 +866,7 @@ export const MESSAGES = {
     sealed: true,
     audit: "refused",
     idempotent: true,
+    inPanic: true,
     params: nothing,
     /** `text` null: no policy is in force. `missing`: a later one was, and is not there. */
     result: struct({ text: nullable(bytes(MAX_POLICY_BYTES)), missing: bool }),

@@ -1,9 +1,11 @@
 import { enrolmentProof, measurePosture } from "@sesame/core-ipc/daemon";
 import {
   Denial,
+  Fault,
   limits,
   postureOf,
   utf8Length,
+  VAULT_OWNER,
   type AuditRecord,
   type BUS_HOST,
   type Checkpoint,
@@ -34,6 +36,9 @@ export type Host = {
   readonly uptimeMs: () => number;
   readonly secretsConnected: () => boolean;
   readonly auditWritable: () => boolean;
+  readonly panic: () => boolean;
+  /** Makes it durable, and puts it in force also where that fails. */
+  readonly setPanic: (held: boolean) => void;
   /** Who holds a bus session, and the static key that it proved; null once it has ended. */
   readonly holderOf: (session: Uint8Array) => Pick<Holder, "key" | "peer"> | null;
   /** The identity of the record whose Noise key this is, also a suspended one. */
@@ -91,6 +96,7 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
       uptimeMs: host.uptimeMs(),
       secretsConnected: host.secretsConnected(),
       auditWritable: host.auditWritable(),
+      panic: host.panic(),
       you: identity?.name ?? null,
     }),
 
@@ -115,6 +121,21 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
       const { changes, adopt } = host.reread();
       await call.record(changes.length === 0 ? [null] : changes);
       adopt();
+      return {};
+    },
+
+    "bus.panic": async ({ held }, call) => {
+      call.about(null, held ? "held" : "lifted");
+      if (call.identity?.name !== VAULT_OWNER) throw new Denial("capability-missing");
+      // It begins before it is on record, and ends after.
+      if (!held) await call.record();
+      try {
+        host.setPanic(held);
+      } catch (cause) {
+        if (cause instanceof Fault) throw new Denial("storage-failed", "mark of the panic");
+        throw cause;
+      }
+      if (held) await call.record();
       return {};
     },
 

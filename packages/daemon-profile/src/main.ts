@@ -7,9 +7,12 @@ import {
   measurePosture,
   ofKey,
   ofName,
+  PanicMark,
   RecordInForce,
   runDaemon,
+  steadfast,
   type DaemonContext,
+  type Identities,
   type Installation,
   type RunningDaemon,
 } from "@sesame/core-ipc/daemon";
@@ -19,6 +22,7 @@ import {
   rateLimit,
   introduce,
   Registry,
+  PANICKED,
   REVOKED,
   type Incident,
   type Peer,
@@ -59,7 +63,10 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
       "the bus's key file does not belong to this installation",
       "restore the keys directory from a backup",
     );
-  const registry = new Registry(installation.identities);
+  const panic = new PanicMark(paths.busPanic);
+  const members = (found: Installation): Identities =>
+    panic.held ? steadfast(found.identities) : found.identities;
+  const registry = new Registry(members(installation));
   const audit = await openAuditLog({
     dir: paths.audit,
     installationId: fromHex(installation.id.replaceAll("-", "")) ?? new Uint8Array(16),
@@ -100,7 +107,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     log,
     incident: randomUUID,
     memory: suite,
-    gate: { rate: rateLimit(clock) },
+    gate: { panic: () => panic.held, rate: rateLimit(clock) },
     audit: async (records) => {
       await Promise.all(
         records.map(({ session, action, profile, object, outcome }) => {
@@ -116,6 +123,16 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
       uptimeMs: () => Math.round(clock.monotonicMs() - startedAt),
       secretsConnected: () => bus.serves(VAULT_OWNER),
       auditWritable: () => audit.writable,
+      panic: () => panic.held,
+      setPanic: (held) => {
+        try {
+          if (held) panic.hold(clock.wallMs());
+          else panic.lift();
+        } finally {
+          registry.replace(members(inForce.installation));
+          bus.reregister(PANICKED);
+        }
+      },
       holderOf: (session) => bus.peerOf(session),
       enrolled: (key) => ofKey(inForce.installation.identities, key),
       introduce: (session) => {
@@ -171,13 +188,14 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     posture: measurePosture(),
     uids: [process.getuid?.() ?? 0],
     answer: (header, payload) => dispatcher.answer(header, payload),
+    panic: () => panic.held,
     incident: (incident) => recordIncident(incident),
   });
 
   /** Who waited and is registered now waits no longer. */
   function adopt(found: Installation): void {
     if (!inForce.adopt(found)) return;
-    registry.replace(found.identities);
+    registry.replace(members(found));
     bus.reregister();
     const left = room.filter(({ enrolment }) => ofName(found.identities, enrolment.name) === null);
     if (left.length === room.length) return;
@@ -188,7 +206,8 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
   function recordIncident({ action, object, outcome, peer, name, session }: Incident): void {
     // What the operator did is no refusal: noise before it must not keep it off the record.
     const party = { name, uid: peer.uid };
-    if (outcome !== REVOKED && !refusals.admits(party, clock.monotonicMs())) return;
+    const isOurs = outcome === REVOKED || outcome === PANICKED;
+    if (!isOurs && !refusals.admits(party, clock.monotonicMs())) return;
     const sender =
       session === null ? null : { name, session, kind: null, clearance: "open" as const };
     append({ actor: evidence(peer, sender), action, object, outcome });
@@ -215,6 +234,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
   audit.onGrowth(() => bus.emit("audit.grown", {}));
   audit.onCheckpoint((checkpoint) => bus.emit("audit.checkpointed", { checkpoint }));
   await recordOwn(audit, self, "daemon.start");
+  if (panic.held) await recordOwn(audit, self, "panic.holds");
   await listen(bus, paths.socket);
   return {
     stop: async () => {

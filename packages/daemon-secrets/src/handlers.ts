@@ -6,6 +6,7 @@ import type { Asker, Desk } from "./approval/desk.ts";
 import type { Policies } from "./io/policies.ts";
 import type { Vaults } from "./io/vaults.ts";
 import type { Keeper } from "./keeper.ts";
+import type { Panic } from "./panic.ts";
 import { protect, protectedNames } from "./vault/protection.ts";
 import type { Vault } from "./vault/vault.ts";
 
@@ -16,6 +17,7 @@ export type Host = {
   readonly grants: GrantDesk;
   readonly desk: Desk;
   readonly policies: Policies;
+  readonly panic: Panic;
   /** Has daemon-profile activate a profile. */
   readonly activate: (profile: string) => Promise<void>;
   readonly changed: (profile: string, state: "created" | "unlocked" | "locked") => void;
@@ -31,7 +33,7 @@ export type Host = {
  * before the value leaves or the change is made.
  */
 export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
-  const { vaults, keeper, desk, policies } = host;
+  const { vaults, keeper, desk, panic, policies } = host;
   const grants = grantHandlers(host.grants);
 
   /** On record, active and anchored, or closed again. */
@@ -41,12 +43,17 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
       await host.activate(vault.profile);
       vault.setAnchor(await host.checkpoint());
       policies.meet(vault);
+      // One may have begun while the password was tried.
+      if (panic.held) throw new Denial("panic");
     } catch (cause) {
       vault.close();
       throw cause;
     }
     keeper.keep(vault);
   }
+
+  /** What was locked while the record was written is released no more. */
+  const stillOpen = (profile: string) => (): void => void keeper.use(profile);
 
   const turns = new Map<string, Promise<unknown>>();
 
@@ -114,7 +121,29 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
       return { locked };
     },
 
+    "vault.panic": async (_, call) => {
+      const locked = panic.begin();
+      for (const name of locked) host.changed(name, "locked");
+      // Neither is waited for by what is to be locked: it is.
+      await Promise.all([panic.spread(), call.record()]);
+      return { locked };
+    },
+
+    "vault.lift": ({ profile, password }, call) =>
+      inTurn(profile, async () => {
+        call.about(profile);
+        const changed = panic.held;
+        if (changed)
+          await panic.end(async () => {
+            await vaults.prove(profile, password);
+            await call.record();
+          });
+        else await call.record();
+        return { changed };
+      }),
+
     "vault.status": () => ({
+      panic: panic.held,
       vaults: vaults.list().map((profile) => ({
         profile,
         locked: !keeper.isOpen(profile),
@@ -155,7 +184,7 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
       const vault = keeper.use(profile);
       call.about(profile, objectOf(vault, name));
       const { value, version } = vault.get(name);
-      await releasing(call, [value]);
+      await releasing(call, stillOpen(profile), [value]);
       return { value, version };
     },
 
@@ -171,7 +200,7 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
       const secrets = vault.fetch(wanted);
       const objects = secrets.map(({ name }) => objectOf(vault, name));
       const values = secrets.map(({ value }) => value);
-      await releasing(call, values, secrets.length === 0 ? undefined : objects);
+      await releasing(call, stillOpen(profile), values, secrets.length === 0 ? undefined : objects);
       return { secrets };
     },
 
@@ -239,14 +268,16 @@ function objectOf(vault: Vault, name: string): string {
   return `secret:${vault.pseudonym(name)}`;
 }
 
-/** A value is released once its record is on disk, and wiped if it is not. */
+/** A value is released once its record is on disk, and wiped if it is not or must not be. */
 async function releasing(
   call: Call,
+  stillOpen: () => void,
   values: readonly Uint8Array[],
   objects?: readonly string[],
 ): Promise<void> {
   try {
     await call.record(objects);
+    stillOpen();
   } catch (cause) {
     for (const value of values) wipe(value);
     throw cause;

@@ -6,6 +6,7 @@ import {
   bootClock,
   bootId,
   GrantKeeper,
+  PanicMark,
   RecordInForce,
   runDaemon,
   SealedOwner,
@@ -33,6 +34,7 @@ import { BusLink } from "./io/bus-link.ts";
 import { Policies } from "./io/policies.ts";
 import { Vaults } from "./io/vaults.ts";
 import { Keeper } from "./keeper.ts";
+import { Panic } from "./panic.ts";
 import { grantsOf, keptPolicy, ownKey, ownMark, SPEC } from "./spec.ts";
 
 await runDaemon({ ...SPEC, start });
@@ -56,6 +58,20 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
   const installationId = fromHex(installation.id.replaceAll("-", "")) ?? new Uint8Array(16);
   const vaults = new Vaults({ directory: paths.vaults, suite, clock });
   const keeper = new Keeper(vaults);
+  const panic = new Panic({
+    mark: new PanicMark(paths.vaultPanic),
+    wallMs: clock.wallMs,
+    lockAll: () => {
+      const locked = keeper.lock(null);
+      desk.forget(null);
+      grants.endAll();
+      return locked;
+    },
+    tell: async (held) => {
+      await link.bus.call("bus.panic", { held });
+    },
+    log,
+  });
   const sealed = new SealedOwner(suite, keys.noise, clock);
   const logOwner = { installationId, publicKey: busHost.signingKey };
 
@@ -116,6 +132,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     incident: randomUUID,
     memory: suite,
     gate: {
+      panic: () => panic.held,
       grants,
       rate: rateLimit(clock),
       ...guards({
@@ -137,6 +154,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
       grants,
       desk,
       policies,
+      panic,
       activate: async (profile) => {
         await link.bus.call("profile.activate", { profile });
       },
@@ -161,6 +179,12 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     profiles: (active) => {
       keeper.active = active;
     },
+    met: async (bus) => {
+      const { panic: isHeldThere } = await bus.call("status.get", {});
+      await panic.meet(isHeldThere, async (held) => {
+        await bus.call("bus.panic", { held });
+      });
+    },
     checkpointed: (checkpoint) => {
       if (!isSignedCheckpoint(suite, logOwner, checkpoint)) return;
       try {
@@ -178,6 +202,8 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
       clock,
     },
   });
+  // One that was killed between the two ends them now.
+  if (panic.held) grants.endAll();
   await link.start();
   return {
     stop: async () => {

@@ -4,6 +4,8 @@ import { Fault, RELEASE } from "@sesame/core-types";
 import { pathsOf, withBus, type Context } from "../context.ts";
 import { table, type Outcome } from "../render.ts";
 
+const PANIC_HOLDS = "everything is locked and refused; `sesame panic --lift` ends it";
+
 export async function status(context: Context): Promise<Outcome> {
   const paths = pathsOf(context);
   if (loadInstallation(nodeSuite, paths.installation) === null)
@@ -20,6 +22,7 @@ export async function status(context: Context): Promise<Outcome> {
             ? (await bus.call("vault.status", {})).vaults
             : null;
         const lines = [
+          ...(general.panic ? [`PANIC      ${PANIC_HOLDS}`] : []),
           `daemons    running (release ${general.release}, pid ${general.pid})`,
           `vaults     ${general.secretsConnected ? "connected" : "daemon-secrets is not connected"}`,
           `audit log  ${general.auditWritable ? "writable" : "NOT WRITABLE: no secrets are released"}`,

@@ -36,6 +36,7 @@ const HEALTHY: Facts = {
   installation: seen("id"),
   auditWritable: seen(true),
   grantsIntact: seen(true),
+  panic: seen(false),
   clockBehindMs: seen(0),
   manager: seen("systemd units"),
 };
@@ -68,6 +69,7 @@ test("what could not be looked at is never well", () => {
     installation: unseen,
     auditWritable: unseen,
     grantsIntact: unseen,
+    panic: unseen,
     clockBehindMs: unseen,
     manager: unseen,
   };

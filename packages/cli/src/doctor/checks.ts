@@ -38,6 +38,7 @@ export type Facts = {
   readonly auditWritable: Seen<boolean>;
   /** Whether the owner of the secrets can read its grants. */
   readonly grantsIntact: Seen<boolean>;
+  readonly panic: Seen<boolean>;
   /** Milliseconds by which the audit log's last entry lies in the future; 0 if it does not. */
   readonly clockBehindMs: Seen<number>;
   /** Who runs the daemons. */
@@ -84,6 +85,11 @@ export function judge(facts: Facts): Check[] {
       intact
         ? ok("intact")
         : failed("damaged: none is taken", "the daemon's log names the file to remove"),
+    ),
+    check("panic", facts.panic, (holds) =>
+      holds
+        ? warning("holds: everything is locked and refused", "`sesame panic --lift` ends it")
+        : ok("none"),
     ),
     check("clock", facts.clockBehindMs, (behind) =>
       behind <= CLOCK_TOLERANCE_MS

@@ -44,6 +44,7 @@ export async function gather(context: Context): Promise<Facts> {
       grantsIntact: await ask(
         async (client) => !(await client.call("grant.list", { after: LAST })).damaged,
       ),
+      panic: await ask(async (client) => (await client.call("status.get", {})).panic),
       clockBehindMs: await see(() => clockBehind(paths)),
       manager: await see(() => managerOf(paths)),
     };

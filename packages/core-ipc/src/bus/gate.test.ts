@@ -112,3 +112,27 @@ test("[OWNER-1] no grant makes a caller a daemon", async () => {
   });
   assert.deepEqual(questions, ["rate"]);
 });
+
+test("[PANIC-1] while a panic holds, only what is marked passes, for anybody", async () => {
+  // SECURITY: one kind that slips through hands out what the operator locked in a hurry.
+  const operator = identity("boss", { clearance: "secrets-only", capabilities: ["admin"] });
+  const daemon = identity("worker", { kind: "daemon", clearance: "secrets-only" });
+  for (const kind of Object.keys(MESSAGES) as RequestName[]) {
+    const row = messageByTag(MESSAGES[kind].tag);
+    if (row?.form !== "request" || row.owner === "*") continue;
+    const from = row.needs === "daemon" ? daemon : operator;
+    const attempt = admit({ panic: () => true }, asked(kind, from));
+    if (row.inPanic) await attempt;
+    else await assert.rejects(attempt, { code: "panic" }, kind);
+    await admit({ panic: () => false }, asked(kind, from));
+  }
+  for (const kind of ["secret.get", "vault.unlock", "vault.create", "profile.activate"] as const)
+    assert.equal(MESSAGES[kind].inPanic, false);
+  await assert.rejects(admit({ panic: () => true }, asked("agent.enroll", null)), {
+    code: "panic",
+  });
+  // Who may not anyway learns no more than before.
+  await assert.rejects(admit({ panic: () => true }, asked("secret.get", identity("low"))), {
+    code: "clearance-too-low",
+  });
+});

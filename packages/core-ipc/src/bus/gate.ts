@@ -75,6 +75,8 @@ export type Condition = (
 export type GateOptions = Partial<Readonly<Record<(typeof CONDITIONS)[number], Condition>>> & {
   readonly grants?: Grants;
   readonly rate?: RateLimit;
+  /** True while a panic holds. docs/PROTOCOL.md, Panic */
+  readonly panic?: () => boolean;
 };
 
 /** A denial whose reason is for the audit log alone: the refused learns its code. */
@@ -94,8 +96,8 @@ const UNLIMITED: Permit = {
 };
 
 /**
- * Asks in this order: rate, clearance, capability (by enrolment, else by grants), then the
- * conditions. The rate is first, so that guessing what one may do is counted too.
+ * Asks in this order: rate, clearance, capability (by enrolment, else by grants), whether a panic
+ * holds, then the conditions. The rate is first, so that guessing what one may do is counted too.
  * What comes after, vault, record and effect, is the handler's.
  *
  * @throws {Denial} with the first no
@@ -105,11 +107,10 @@ export async function admit(options: GateOptions, asked: Asked): Promise<Permit>
   if (identity !== null) options.rate?.(row, identity);
   // The bus has checked the level already; a lying bus must not widen anybody's rights.
   if (!dominates(identity?.clearance ?? "open", row.level)) throw new Denial("clearance-too-low");
-  if (identity === null) {
-    if (row.needs === null) return UNLIMITED;
-    throw new Denial("clearance-too-low");
-  }
-  const permit = permitFor(options, asked, identity);
+  if (identity === null && row.needs !== null) throw new Denial("clearance-too-low");
+  const permit = identity === null ? UNLIMITED : permitFor(options, asked, identity);
+  if (options.panic?.() === true && !row.inPanic) throw new Denial("panic");
+  if (identity === null) return permit;
   const { covers } = permit;
   for (const condition of CONDITIONS) await options[condition]?.({ ...asked, identity, covers });
   return permit;

@@ -30,10 +30,12 @@ const kind = (name: MessageName, given: Partial<ClientHeader> = {}): ClientHeade
 /** A router with a stranger (1), two apps (2, 3), the operator (4) and the vault owner (5). */
 function start() {
   let now = 0;
+  let panic = false;
   const rooms = new Map<number, number>();
   const router = new Router({
     monotonicMs: () => now,
     room: (id) => rooms.get(id) ?? Number.POSITIVE_INFINITY,
+    panic: () => panic,
   });
   const people: readonly (readonly [number, string | null, Level])[] = [
     [1, null, "open"],
@@ -56,7 +58,8 @@ function start() {
     const params = encode(MESSAGES["bus.subscribe"].params, { topic });
     return router.message(id, kind("bus.subscribe"), params);
   };
-  return { router, rooms, serve, subscribe, turn: (ms: number) => (now += ms) };
+  const begin = (): boolean => (panic = true);
+  return { router, rooms, serve, subscribe, begin, turn: (ms: number) => (now += ms) };
 }
 
 const deliveries = (effects: readonly Effect[]) =>
@@ -336,4 +339,14 @@ test("the bus host's kinds reach the bus host", () => {
   assert.deepEqual(targets(router.message(1, kind("status.get"), EMPTY)), [BUS_CONNECTION]);
   assert.ok(router.serves(BUS_HOST));
   assert.deepEqual(router.message(99, kind("status.get"), EMPTY), []);
+});
+
+test("[PANIC-6] while a panic holds, who is nobody now is told why", () => {
+  const { router, begin } = start();
+  const list = (): ClientHeader => kind("profile.list");
+  assert.equal(refusal(router.message(1, list(), EMPTY), 1), "clearance-too-low");
+  begin();
+  assert.equal(refusal(router.message(1, list(), EMPTY), 1), "panic");
+  // Who is somebody hears from the owner.
+  assert.equal(refusal(router.message(2, kind("secret.get"), EMPTY), 2), "clearance-too-low");
 });

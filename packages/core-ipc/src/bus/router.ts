@@ -63,6 +63,8 @@ export type RouterOptions = {
   readonly room: (connection: ConnectionId) => number;
   /** Counts a request of an unregistered connection: milliseconds to wait if it is one too many. */
   readonly strangers?: (connection: ConnectionId) => number;
+  /** True while a panic holds: who is nobody now may have been somebody. */
+  readonly panic?: () => boolean;
 };
 
 const EMPTY = encode(nothing, {});
@@ -201,8 +203,10 @@ export class Router {
     // For a kind of the catalogue the level is the table's, whatever the caller wrote.
     const chosen = row.owner === "*";
     const level = chosen ? header.level : row.level;
-    if (!dominates(from.sender.clearance, level) || !dominates(from.sender.clearance, row.level))
-      return this.#refuseAudited(id, header, "clearance-too-low", row.name);
+    if (!dominates(from.sender.clearance, level) || !dominates(from.sender.clearance, row.level)) {
+      const isPanic = from.sender.name === null && this.#options.panic?.() === true;
+      return this.#refuseAudited(id, header, isPanic ? "panic" : "clearance-too-low", row.name);
+    }
     if (chosen && level !== "open" && level !== "internal")
       return this.#refuseAudited(id, header, "clearance-too-low", row.name);
     if (row.owner === BUS_HOST) {

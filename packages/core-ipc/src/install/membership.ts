@@ -37,6 +37,11 @@ export function without(identities: Identities, name: string): Identities {
   return identities.filter((identity) => identity.name !== name);
 }
 
+/** Who is somebody while a panic holds: the operator and the daemons. docs/PROTOCOL.md, Panic */
+export function steadfast(identities: Identities): Identities {
+  return identities.filter(({ kind }) => kind === "human" || kind === "daemon");
+}
+
 /** What became of whom between two records, in the words of the audit log. */
 export function changesOf(before: Identities, after: Identities): string[] {
   const was = new Map(before.map((identity) => [identity.id, identity]));

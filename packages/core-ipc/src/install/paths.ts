@@ -15,6 +15,9 @@ export type Paths = {
   readonly authority: string;
   readonly profiles: string;
   readonly pending: string;
+  /** Where the bus host and the owner of the vaults keep that a panic holds. */
+  readonly busPanic: string;
+  readonly vaultPanic: string;
   readonly runtime: string;
   readonly socket: string;
   readonly busLock: string;
@@ -62,6 +65,8 @@ export function pathsFrom(env: Readonly<Record<string, string | undefined>>): Pa
     authority: join(config, "authority"),
     profiles: join(config, "profiles", "profiles.json"),
     pending: join(config, "profiles", "pending.json"),
+    busPanic: join(config, "profiles", "panic.json"),
+    vaultPanic: join(config, "vaults", "panic.json"),
     runtime,
     socket,
     busLock: join(runtime, "bus.lock"),

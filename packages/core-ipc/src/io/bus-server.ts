@@ -62,12 +62,15 @@ export type BusServerOptions = {
   /** Users whose processes may connect. */
   readonly uids: readonly number[];
   readonly incident: (incident: Incident) => void;
+  /** True while a panic holds. */
+  readonly panic?: () => boolean;
   /** Answers requests whose owner is the bus host. */
   readonly answer: (header: RoutedHeader, payload: Uint8Array) => Promise<Answer>;
 };
 
-/** Outcome of a connection whose identity has ended. */
+/** Outcome of a connection whose identity has ended, or is nobody while a panic holds. */
 export const REVOKED = "closed:revoked";
+export const PANICKED = "closed:panic";
 
 /** The other end of a bus session. */
 export type Holder = {
@@ -114,6 +117,7 @@ export class BusServer {
       monotonicMs: options.clock.monotonicMs,
       room: (id) => this.#connections.get(id)?.room ?? Number.POSITIVE_INFINITY,
       strangers: (id) => this.#countStranger(id),
+      panic: () => options.panic?.() === true,
     });
     this.#startedAt = seconds(options.clock);
     this.#posture = postureOf(options.posture);
@@ -170,8 +174,10 @@ export class BusServer {
   /**
    * Makes the live connections fit a registry that has changed: a key that was nobody's and is
    * somebody's now gets name and clearance; a connection whose identity is gone or another ends.
+   *
+   * @param outcome - why it ends
    */
-  reregister(): void {
+  reregister(outcome: typeof REVOKED | typeof PANICKED = REVOKED): void {
     for (const connection of this.#connections.values()) {
       const { sender, key } = connection;
       if (sender === null || key === null) continue;
@@ -184,7 +190,7 @@ export class BusServer {
         this.#stamp(connection, now);
         this.#router.identified(connection.id, now);
       } else {
-        this.#report(connection.peer, "bus.connection", null, REVOKED, sender);
+        this.#report(connection.peer, "bus.connection", null, outcome, sender);
         connection.destroy();
         this.#forget(connection);
       }

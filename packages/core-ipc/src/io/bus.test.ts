@@ -66,6 +66,7 @@ const STATUS = {
   uptimeMs: 2,
   secretsConnected: false,
   auditWritable: true,
+  panic: false,
 };
 
 async function start(t: TestContext, uids = [process.getuid?.() ?? 0]) {
@@ -158,7 +159,15 @@ test("[HANDSHAKE-1] a second implementation of the protocol is understood", asyn
   const got = await app.next();
   assert.deepEqual([got?.type, got?.tag, got?.level], [1, 0x0110, 0]);
   assert.equal(got?.senderName, BUS_HOST);
-  assert.deepEqual(unpack(got?.payload ?? new Uint8Array()), ["test", 1, 2, false, true, "app"]);
+  assert.deepEqual(unpack(got?.payload ?? new Uint8Array()), [
+    "test",
+    1,
+    2,
+    false,
+    true,
+    false,
+    "app",
+  ]);
 });
 
 test("[HELLO-4] every connection has a session of its own", async (t) => {

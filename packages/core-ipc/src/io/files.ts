@@ -133,7 +133,8 @@ function writeAll(fd: number, content: Uint8Array): void {
   while (at < content.length) at += writeSync(fd, content, at);
 }
 
-function syncDirectory(path: string): void {
+/** Makes names that were created, renamed or removed in a directory durable. */
+export function syncDirectory(path: string): void {
   const fd = openSync(path, "r");
   try {
     fsyncSync(fd);

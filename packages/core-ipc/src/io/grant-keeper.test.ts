@@ -119,6 +119,21 @@ test("[AUTH-31] what was acknowledged is there after a crash", async () => {
     await assert.rejects(after.issue(chain, operator), refusedAs("replayed"));
 });
 
+test("[PANIC-2] a panic ends every grant, for good", async () => {
+  // SECURITY: who holds a grant would go on after the operator has locked everything.
+  const grants = [given(), given({ heartbeatMs: 1_000 }), given()];
+  for (const grant of grants) await keeper.issue([grant], operator);
+  keeper.endAll();
+  assert.equal(keeper.size, 0);
+  assert.equal(typeof keeper.permit(ci, "secret-read", asked), "string");
+  assert.deepEqual(ended.toSorted(), grants.map(({ grant }) => `${grant.id} revoked`).toSorted());
+  await keeper.save();
+  const after = open();
+  assert.equal(after.size, 0);
+  for (const grant of grants)
+    await assert.rejects(after.issue([grant], operator), refusedAs("replayed"));
+});
+
 test("[AUTH-29] of two calls at once on a last use one goes on", async () => {
   // SECURITY: a limit on uses would be a limit on patience.
   await keeper.issue([given({ maxUses: 1 })], operator);

@@ -165,6 +165,12 @@ export class GrantKeeper implements Grants {
     await this.#ending((book, now) => book.revoke(id, this.#self, now));
   }
 
+  /** Ends every grant in the owner's own name: at once, and soon on disk and on record. */
+  endAll(): void {
+    this.#book?.endAll(this.#options.now());
+    this.#noticeEnds();
+  }
+
   list(by: Identity, after: string | null, most: number): Held[] {
     return this.#book?.list(revokerOf(by), after, most, this.#options.now()) ?? [];
   }

@@ -21,6 +21,8 @@ export type BusLinkOptions = {
   /** Ends the daemon: time will not heal this. */
   readonly fail: (cause: unknown) => void;
   readonly answer: (header: RoutedHeader, payload: Uint8Array) => Promise<Answer>;
+  /** With each connection, before this daemon answers on it. */
+  readonly met: (bus: BusClient) => Promise<void>;
   readonly profiles: (active: ReadonlySet<string>) => void;
   readonly checkpointed: (checkpoint: Checkpoint) => void;
 };
@@ -89,7 +91,7 @@ export class BusLink {
   }
 
   async #open(): Promise<BusClient> {
-    const { connection, answer, profiles, checkpointed, log } = this.#options;
+    const { connection, answer, met, profiles, checkpointed, log } = this.#options;
     const bus = await connectBus(connection);
     try {
       const tell = (states: readonly { name: string; active: boolean }[]): void =>
@@ -98,6 +100,7 @@ export class BusLink {
       await bus.on("audit.checkpointed", ({ checkpoint }) => checkpointed(checkpoint));
       tell((await bus.call("profile.list", {})).profiles);
       await bus.call("trust.report", { posture: measurePosture() });
+      await met(bus);
       await bus.serve(answer);
     } catch (cause) {
       await bus.close();

@@ -170,6 +170,17 @@ export class Vaults {
     });
   }
 
+  /**
+   * Tries the password of a vault, which stays as it is.
+   *
+   * @throws {Denial} as `unlock`
+   */
+  async prove(profile: string, password: Uint8Array): Promise<void> {
+    await this.#alone(profile, async () => {
+      wipe((await this.#try(profile, password)).master);
+    });
+  }
+
   /** Tries a password. The caller wipes the master key. */
   async #try(
     profile: string,

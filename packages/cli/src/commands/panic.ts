@@ -1,0 +1,81 @@
+import { PanicMark, type Paths } from "@sesame/core-ipc/daemon";
+import { Denial, Fault } from "@sesame/core-types";
+import { chosenProfile, pathsOf, withBus, type Context } from "../context.ts";
+import { promptHidden } from "../io/prompt.ts";
+import type { Outcome } from "../render.ts";
+
+export type PanicFlags = { readonly lift?: boolean; readonly profile?: string };
+
+/** Locks everything; works, by harder means, also where the daemons do not answer. */
+export async function panic(context: Context, flags: PanicFlags): Promise<Outcome> {
+  if (flags.lift === true) return lift(context, flags.profile);
+  if (flags.profile !== undefined)
+    throw new Fault("usage", "`--profile` goes with `--lift`", "a panic locks every profile");
+  const calm = "Only `sesame panic --lift` ends it.";
+  try {
+    const { locked } = await withBus(context, (bus) => bus.call("vault.panic", {}), false);
+    const text = `Everything is locked, and every use is refused. ${calm}`;
+    return { text, data: { locked, stopped: false } };
+  } catch (cause) {
+    const isRefused =
+      cause instanceof Denial &&
+      (cause.code === "capability-missing" || cause.code === "clearance-too-low");
+    if (isRefused || (cause instanceof Fault && cause.exit === "config")) throw cause;
+    if (cause instanceof Denial && cause.code === "audit-unavailable")
+      throw new Fault(
+        "io",
+        "everything is locked and every use is refused, but this is not on record",
+        cause.hint,
+        cause,
+      );
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    await byHand(pathsOf(context), reason);
+    const text = `The daemons are stopped, and everything is refused when they start. ${calm}`;
+    return { text: `${text}\nThey did not do it themselves: ${reason}`, data: { stopped: true } };
+  }
+}
+
+/**
+ * Without a daemon that answers: the marks that they find when they start, then the end of
+ * whatever runs, and with it of all keys in memory.
+ */
+async function byHand(paths: Paths, reason: string): Promise<void> {
+  const failures: unknown[] = [];
+  for (const path of [paths.vaultPanic, paths.busPanic]) {
+    try {
+      new PanicMark(path).hold(Date.now());
+    } catch (cause) {
+      failures.push(cause);
+    }
+  }
+  const { stopDaemons } = await import("../io/daemons.ts");
+  await stopDaemons(paths);
+  const [failure] = failures;
+  if (failure === undefined) return;
+  throw new Fault(
+    "io",
+    "the daemons are stopped, so everything is locked, but the panic does not outlast their start",
+    failure instanceof Fault ? failure.hint : `do not start them: ${reason}`,
+    failure,
+  );
+}
+
+async function lift(context: Context, flag: string | undefined): Promise<Outcome> {
+  return withBus(context, async (bus) => {
+    const profile = await chosenProfile(context, bus, flag);
+    const { panic: holds } = await bus.call("vault.status", {});
+    // Where none holds, the answer does not look at the password.
+    const password = holds
+      ? await promptHidden(`Password of profile ${profile}, to end the panic: `)
+      : new Uint8Array(1);
+    try {
+      const { changed } = await bus.call("vault.lift", { profile, password });
+      const text = changed
+        ? "The panic is over. The vaults are locked; `sesame unlock` opens them."
+        : "No panic holds; nothing was changed.";
+      return { text, data: { changed } };
+    } finally {
+      password.fill(0);
+    }
+  });
+}
