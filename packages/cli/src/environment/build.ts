@@ -1,10 +1,7 @@
 // Secrets to environment variables, for `env` and `export`. Pure; all or nothing.
 import { Fault } from "@sesame/core-types";
+import { MAX_ENTRY_BYTES, variableNames, variableValue } from "@sesame/core-types/environment";
 import { quoted } from "../printable.ts";
-import { variableNames } from "./names.ts";
-
-/** Bytes of `NAME=value` with its NUL that the kernel takes. execve(2), MAX_ARG_STRLEN. */
-const MAX_ENTRY_BYTES = 131_072;
 
 export interface FetchedSecret {
   readonly profile: string;
@@ -52,7 +49,7 @@ export function selectVariables(fetched: Fetched): Selection {
         continue;
       }
       winners.set(variable, profile);
-      variables.set(variable, asText(profile, name, secrets.get(name) ?? new Uint8Array()));
+      variables.set(variable, variableValue(profile, name, secrets.get(name) ?? new Uint8Array()));
     }
   }
   return { variables, shadowed };
@@ -112,24 +109,4 @@ function byProfile(fetched: Fetched): Map<string, Map<string, Uint8Array>> {
     group.set(name, value);
   }
   return groups;
-}
-
-function asText(profile: string, name: string, value: Uint8Array): string {
-  const text = value.includes(0) ? null : decodeUtf8(value);
-  if (text !== null) return text;
-  throw new Fault(
-    "data",
-    `secret ${quoted(name)} of profile ${quoted(profile)} is binary-unsafe: ` +
-      "a variable holds UTF-8 text without NUL",
-    `write it to a file: \`sesame secret get -p ${profile} ${name} > file\``,
-  );
-}
-
-/** ignoreBOM keeps a leading U+FEFF, which is part of the value. */
-function decodeUtf8(value: Uint8Array): string | null {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(value);
-  } catch {
-    return null;
-  }
 }

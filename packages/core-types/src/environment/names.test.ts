@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Fault, type ExitClass } from "@sesame/core-types";
+import { Fault, type ExitClass } from "../errors.ts";
 import fc from "fast-check";
 import { variableName, variableNames } from "./names.ts";
 

@@ -1,5 +1,5 @@
 // How the name of a secret becomes the name of an environment variable.
-import { Fault } from "@sesame/core-types";
+import { Fault } from "../errors.ts";
 import { quoted } from "../printable.ts";
 import { denyText, isDenied } from "./denylist.ts";
 
