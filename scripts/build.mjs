@@ -29,7 +29,7 @@ await Promise.all([
     minifyWhitespace: true,
     logOverride: { "empty-import-meta": "silent" },
   }),
-  ...["daemon-profile", "daemon-secrets"].map((name) =>
+  ...["daemon-profile", "daemon-secrets", "daemon-launcher"].map((name) =>
     build({
       ...common,
       entryPoints: [root(`packages/${name}/src/main.ts`)],

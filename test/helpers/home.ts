@@ -146,8 +146,13 @@ export class Home {
   }
 
   /** Pid of a daemon, from the lock that it holds. */
-  pidOf(daemon: "daemon-profile" | "daemon-secrets"): number {
-    const lock = daemon === "daemon-profile" ? this.paths.busLock : this.paths.secretsLock;
+  pidOf(daemon: "daemon-profile" | "daemon-secrets" | "daemon-launcher"): number {
+    const { busLock, secretsLock, launcherLock } = this.paths;
+    const lock = {
+      "daemon-profile": busLock,
+      "daemon-secrets": secretsLock,
+      "daemon-launcher": launcherLock,
+    }[daemon];
     const program = [
       "import fcntl,struct,sys",
       "f=open(sys.argv[1])",

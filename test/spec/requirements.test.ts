@@ -15,6 +15,7 @@ const DOCUMENTS = [
   "docs/APPROVAL.md",
   "docs/POLICY.md",
   "docs/ENVELOPE.md",
+  "docs/LAUNCHER.md",
 ];
 const DEFINITION = /^\s*(?:[-*] +)?(?:\*\*)?\[([A-Z]+-\d+)\]/gm;
 const TITLE = /\btest\(\s*["'`]((?:\[[A-Z]+-\d+\]\s*)+)/g;

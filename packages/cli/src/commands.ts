@@ -84,6 +84,23 @@ export const COMMANDS: readonly Command[] = [
       (await import("./commands/env.ts")).env(context, words, flags),
   },
   {
+    usage: "run <command...>",
+    summary:
+      "have a command run with secrets that you may use and not read; secrets are taken out of its " +
+      "output, which does not stop a program that changes them, sends them away, or is looked at " +
+      "by other programs of this user",
+    flags: [
+      PROFILE,
+      ["--only <names>", "secrets, separated by commas (else all that the grant covers)"],
+      ["--file <names>", "of these, the variable names a file that holds the secret"],
+      ["--grant <id>", "draw on this grant"],
+      ["--no-redact", "leave secrets in the output, if the grant says so"],
+    ],
+    passThrough: true,
+    run: async (context, words, flags) =>
+      (await import("./commands/run.ts")).runWithSecrets(context, words, flags),
+  },
+  {
     usage: "export",
     summary: "print the secrets of a profile for a shell, a .env file or JSON",
     flags: [

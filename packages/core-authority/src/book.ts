@@ -32,6 +32,8 @@ export type Drawing = {
   readonly narrow: (fits: (authority: Authority) => boolean) => Reason | null;
   /** Ids of those that were drawn on so far. */
   readonly drawn: () => readonly string[];
+  /** What these give. */
+  readonly authorities: () => readonly Authority[];
 };
 
 /** A living grant, for whoever may see it. */
@@ -211,6 +213,12 @@ export class GrantBook {
     return held;
   }
 
+  /** True while a grant lives. */
+  isAlive(id: string, now: Now): boolean {
+    this.#settle(now);
+    return this.#entries.has(id);
+  }
+
   /** The chain of a living grant from the leaf to the root; null if the viewer may not see it. */
   chain(id: string, viewer: Revoker, now: Now): SignedGrant[] | null {
     this.#settle(now);
@@ -290,13 +298,13 @@ export class GrantBook {
 function draw(asking: Asking, fit: readonly Entry[]): Drawing | Reason {
   const { capability, names } = asking;
   let usable = fit;
-  const drawn = new Set<string>();
+  const drawn = new Map<string, Authority>();
   const take = (name: string | null): boolean => {
     // One that is drawn on already costs nothing more.
     const able = usable.filter(({ authority: { scope } }) => covers(scope, capability, name));
     const entry = able.find(({ signed }) => drawn.has(signed.grant.id)) ?? able[0];
     if (entry === undefined) return false;
-    drawn.add(entry.signed.grant.id);
+    drawn.set(entry.signed.grant.id, entry.authority);
     return true;
   };
   const allow = (): Reason | null => {
@@ -309,7 +317,8 @@ function draw(asking: Asking, fit: readonly Entry[]): Drawing | Reason {
   if (refusal !== null) return refusal;
   return {
     covers: take,
-    drawn: () => [...drawn],
+    drawn: () => [...drawn.keys()],
+    authorities: () => [...drawn.values()],
     narrow: (fits) => {
       usable = usable.filter(({ authority }) => fits(authority));
       return allow();

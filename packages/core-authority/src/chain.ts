@@ -30,6 +30,8 @@ export type Trust = {
 
 /** What a chain gives to the delegatee of its leaf. */
 export type Authority = {
+  /** Id of the leaf. */
+  readonly grant: string;
   readonly delegatee: string;
   readonly scope: Scope;
   /** Sorted names; null: all profiles. */
@@ -104,6 +106,7 @@ export function resolveChain(chain: readonly SignedGrant[], trust: Trust, wallMs
   if (origin === null) return refused("identity-unknown");
   let parent: Grant | null = null;
   let authority: Authority = {
+    grant: "",
     delegatee: root.grant.delegator,
     scope: origin.scope,
     profiles: null,
@@ -176,6 +179,7 @@ function scopeThrough(held: Scope, given: Scope): Scope | Reason {
 function through(above: Authority, grant: Grant, scope: Scope): Authority {
   const { profiles, pointOfUse, commands } = grant;
   return {
+    grant: grant.id,
     delegatee: grant.delegatee,
     scope,
     profiles:

@@ -1,3 +1,4 @@
+export { BusLink, type BusLinkOptions } from "./io/bus-link.ts";
 export {
   runDaemon,
   type DaemonContext,

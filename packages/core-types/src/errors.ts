@@ -190,6 +190,36 @@ export const DENIALS = {
     text: "nothing waits for approval as {detail}",
     hint: "`sesame approve --list` shows what does; requests end after five minutes",
   },
+  "program-missing": {
+    exit: "not-found",
+    text: "there is no program {detail}",
+    hint: "name it by its absolute path, or check PATH",
+  },
+  "program-refused": {
+    exit: "data",
+    text: "the program is not run: {detail}",
+    hint: "it must be an executable file with a format or interpreter line that the kernel knows",
+  },
+  "directory-refused": {
+    exit: "data",
+    text: "the program cannot be run in {detail}",
+    hint: "change to a directory that exists, by a path without symbolic links",
+  },
+  "secret-unusable": {
+    exit: "data",
+    text: "a secret cannot be handed to a program: {detail}",
+    hint: "rename it, leave it out with `--only`, or hand it over in a file with `--file`",
+  },
+  "too-much-to-redact": {
+    exit: "data",
+    text: "the values together are too long to be kept out of the output",
+    hint: "name fewer secrets with `--only`, or use a grant whose commands allow `--no-redact`",
+  },
+  "run-unknown": {
+    exit: "not-found",
+    text: "there is no such run of this connection",
+    hint: "start it again; it ended, or another connection started it",
+  },
   "audit-unavailable": {
     exit: "io",
     text: "the audit log cannot be written, so nothing is released",

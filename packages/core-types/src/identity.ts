@@ -39,9 +39,10 @@ export type Identity = {
 /** Names of the identities that own message kinds. `bus` is the router itself. */
 export const BUS_HOST = "daemon-profile";
 export const VAULT_OWNER = "daemon-secrets";
+export const LAUNCHER = "daemon-launcher";
 export const OPERATOR = "operator";
 
-const FOUNDERS = [OPERATOR, BUS_HOST, VAULT_OWNER];
+const FOUNDERS = [OPERATOR, BUS_HOST, VAULT_OWNER, LAUNCHER];
 
 /** True for names of the suite's own: nobody enrols under one of them or one like them. */
 export function isReservedName(name: string): boolean {

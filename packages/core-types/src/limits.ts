@@ -119,3 +119,37 @@ export const MAX_REASON_BYTES = 200;
 export const MAX_PARENTS = 4;
 /** UTF-8 bytes of a policy's text. */
 export const MAX_POLICY_BYTES = 65_536;
+/** UTF-8 bytes of a path of a program or directory. */
+export const MAX_PATH_BYTES = 1_024;
+/** Arguments of a command that is run with secrets. */
+export const MAX_ARGUMENTS = 256;
+/** UTF-8 bytes of one argument. */
+export const MAX_ARGUMENT_BYTES = 16 * 1024;
+/** Milliseconds that a ticket may wait to be redeemed. */
+export const TICKET_TTL_MS = 30_000;
+/** Tickets that daemon-secrets keeps, redeemed ones with their runs. */
+export const MAX_TICKETS = 256;
+/** Runs at once. */
+export const MAX_RUNS = 32;
+/** Runs at once of one identity. */
+export const MAX_RUNS_OF_ONE = 8;
+/** Secrets that a run may get in files. */
+export const MAX_RUN_FILES = 16;
+/** Bytes of a run's output, per stream, that wait for its reader; then the program waits. */
+export const MAX_RUN_OUTPUT = 256 * 1024;
+/** Bytes of input that one call hands to a program. */
+export const MAX_RUN_INPUT = 64 * 1024;
+/** Milliseconds that a reader may wait for output in one call. */
+export const MAX_RUN_WAIT_MS = 5_000;
+/** Milliseconds after which a run that nobody asked about ends. */
+export const RUN_LEASE_MS = 15_000;
+/** Milliseconds between two questions whether the right to a run still stands. */
+export const RUN_CHECK_MS = 1_000;
+/** Milliseconds without an answer to that after which runs end. */
+export const RUN_BLIND_MS = 5_000;
+/** Milliseconds from SIGTERM to SIGKILL for a run that ends. */
+export const RUN_STOP_MS = 2_000;
+/** Bytes of a program that is run. */
+export const MAX_PROGRAM_BYTES = 256 * 1024 * 1024;
+/** Bytes of all values that are looked for in a run's output. */
+export const MAX_REDACTED_BYTES = 16 * 1024;

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { arbitraryOf } from "../../../test/helpers/arbitrary.ts";
 import { RUNS } from "../../../test/helpers/runs.ts";
 import { CAPABILITIES } from "./capability.ts";
-import { BUS_HOST, VAULT_OWNER } from "./identity.ts";
+import { BUS_HOST, LAUNCHER, VAULT_OWNER } from "./identity.ts";
 import { MAX_ENVELOPE_BYTES } from "./limits.ts";
 import { messageByTag, MESSAGES, TOPIC_TAG, type MessageName } from "./messages.ts";
 import { isTopicName } from "./names.ts";
@@ -71,6 +71,15 @@ const TAGS: Readonly<Record<string, number>> = {
   "grant.ended": 0x0325,
   "vault.panic": 0x0350,
   "vault.lift": 0x0351,
+  "secret.use": 0x0315,
+  "secret.redeem": 0x0316,
+  "secret.standing": 0x0317,
+  "run.start": 0x0601,
+  "run.read": 0x0602,
+  "run.write": 0x0603,
+  "run.signal": 0x0604,
+  "run.reload": 0x060e,
+  "run.posture": 0x060f,
   "app.call": 0x0501,
   "trust.own": 0x0115,
   "trust.show": 0x0116,
@@ -113,7 +122,7 @@ test("[MESSAGE-3] every kind names who answers it and what that takes", () => {
       assert.ok(row.from === BUS_HOST || row.from === VAULT_OWNER, name);
       continue;
     }
-    assert.ok([BUS_HOST, VAULT_OWNER, "*"].includes(row.owner), name);
+    assert.ok([BUS_HOST, VAULT_OWNER, LAUNCHER, "*"].includes(row.owner), name);
     const { needs } = row;
     assert.ok(needs === null || needs === "daemon" || CAPABILITIES.includes(needs), name);
     assert.ok(row.deadlineMs > 0 && row.deadlineMs <= 600_000, name);

@@ -1,5 +1,5 @@
 import { CAPABILITIES, type Capability } from "./capability.ts";
-import { BUS_HOST, ENROLLED_KINDS, IDENTITY_KINDS, VAULT_OWNER } from "./identity.ts";
+import { BUS_HOST, ENROLLED_KINDS, IDENTITY_KINDS, LAUNCHER, VAULT_OWNER } from "./identity.ts";
 import { LEVELS, type Level } from "./level.ts";
 import {
   DEFAULT_DEADLINE_MS,
@@ -7,6 +7,8 @@ import {
   MAX_CHAIN,
   MAX_ASKED,
   MAX_ASKED_NAMES,
+  MAX_ARGUMENTS,
+  MAX_ARGUMENT_BYTES,
   MAX_AUDIT_READ,
   MAX_CONNECTIONS,
   MAX_FETCH_BYTES,
@@ -16,11 +18,16 @@ import {
   MAX_LIST_ITEMS,
   MAX_PARENTS,
   MAX_PASSWORD_BYTES,
+  MAX_PATH_BYTES,
   MAX_PENDING,
   MAX_POLICY_BYTES,
   MAX_PROFILES,
   MAX_PROFILE_NAME,
   MAX_REASON_BYTES,
+  MAX_RUN_FILES,
+  MAX_RUN_INPUT,
+  MAX_RUN_OUTPUT,
+  MAX_RUNS,
   MAX_SECRET_BYTES,
   MAX_SECRET_NAME,
   MAX_TEXT_BYTES,
@@ -159,6 +166,32 @@ export const askedSchema = struct({
   peer: nullable(peerSchema),
 });
 export type AskedApproval = Infer<typeof askedSchema>;
+
+/** A command to be run with secrets; compared with the rules of grants. docs/AUTHORITY.md, Commands. */
+export const commandSchema = struct({
+  /** Absolute, in normal form, as the directory's. */
+  path: text(MAX_PATH_BYTES),
+  args: list(text(MAX_ARGUMENT_BYTES), MAX_ARGUMENTS),
+  directory: text(MAX_PATH_BYTES),
+  /** Its output is to be handed on unredacted. */
+  plain: bool,
+});
+
+export type Command = Infer<typeof commandSchema>;
+
+/** Shown by whoever wants to run a command, redeemed by the launcher; 32 bytes. */
+const ticket = bytes(32, 32);
+const run = bytes(16, 16);
+
+/** Signals that may be sent to a run. */
+export const RUN_SIGNALS = [
+  "SIGINT",
+  "SIGTERM",
+  "SIGHUP",
+  "SIGQUIT",
+  "SIGUSR1",
+  "SIGUSR2",
+] as const;
 
 type RequestRow<P, R, O extends string> = {
   readonly form: "request";
@@ -892,6 +925,133 @@ export const MESSAGES = {
     idempotent: true,
     params: struct({ session: bytes(16, 16) }),
     result: struct({ peer: nullable(peerSchema) }),
+  }),
+
+  // Using without reading: daemon-secrets decides and releases, daemon-launcher runs.
+  // docs/LAUNCHER.md.
+  "secret.use": request({
+    tag: 0x0315,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: "secret-use",
+    sealed: true,
+    audit: "always",
+    idempotent: true,
+    /** `names` null: all that the grant covers; `grant` null: any that fits. */
+    params: struct({
+      profile,
+      names: nullable(list(name, MAX_LIST_ITEMS)),
+      grant: nullable(text(36)),
+      command: commandSchema,
+    }),
+    result: struct({ ticket, names: list(name, MAX_LIST_ITEMS), grant: text(36) }),
+  }),
+  "secret.redeem": request({
+    tag: 0x0316,
+    level: "secrets-only",
+    owner: VAULT_OWNER,
+    needs: "daemon",
+    sealed: true,
+    audit: "always",
+    idempotent: false,
+    /** Caller and session are those that the sealed `run.start` proved to the launcher. */
+    params: struct({
+      ticket,
+      caller: identityName,
+      session: bytes(16, 16),
+      command: commandSchema,
+      sha256: bytes(32, 32),
+    }),
+    result: struct({ profile, secrets: list(struct({ name, value }), MAX_LIST_ITEMS) }),
+  }),
+  "secret.standing": request({
+    tag: 0x0317,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: "daemon",
+    sealed: true,
+    audit: "refused",
+    idempotent: true,
+    params: struct({ tickets: list(ticket, MAX_RUNS) }),
+    result: struct({ standing: list(bool, MAX_RUNS) }),
+  }),
+
+  "run.start": request({
+    tag: 0x0601,
+    level: "internal",
+    owner: LAUNCHER,
+    needs: null,
+    sealed: true,
+    audit: "always",
+    idempotent: false,
+    deadlineMs: 30_000,
+    /** `files`: names of secrets that the program finds in files that its variables name. */
+    params: struct({ ticket, command: commandSchema, files: list(name, MAX_RUN_FILES) }),
+    result: struct({ run, pid: uint }),
+  }),
+  "run.read": request({
+    tag: 0x0602,
+    level: "internal",
+    owner: LAUNCHER,
+    needs: null,
+    sealed: true,
+    audit: "never",
+    idempotent: false,
+    params: struct({ run, waitMs: uint }),
+    result: struct({
+      output: bytes(2 * MAX_RUN_OUTPUT),
+      errors: bytes(2 * MAX_RUN_OUTPUT),
+      /** Null while it runs, or while there is more to read. */
+      ended: nullable(
+        struct({ code: nullable(uint), signal: nullable(text(16)), stopped: nullable(text(64)) }),
+      ),
+    }),
+  }),
+  "run.write": request({
+    tag: 0x0603,
+    level: "internal",
+    owner: LAUNCHER,
+    needs: null,
+    sealed: true,
+    audit: "never",
+    idempotent: false,
+    deadlineMs: 60_000,
+    /** Answered once the program's pipe has taken it; `end`: nothing follows. */
+    params: struct({ run, data: bytes(MAX_RUN_INPUT), end: bool }),
+    result: nothing,
+  }),
+  "run.signal": request({
+    tag: 0x0604,
+    level: "internal",
+    owner: LAUNCHER,
+    needs: null,
+    sealed: true,
+    audit: "refused",
+    idempotent: false,
+    params: struct({ run, signal: oneOf(RUN_SIGNALS) }),
+    result: nothing,
+  }),
+  "run.reload": request({
+    tag: 0x060e,
+    level: "internal",
+    owner: LAUNCHER,
+    needs: "admin",
+    sealed: true,
+    audit: "always",
+    idempotent: true,
+    params: nothing,
+    result: nothing,
+  }),
+  "run.posture": request({
+    tag: 0x060f,
+    level: "internal",
+    owner: LAUNCHER,
+    needs: "status-read",
+    sealed: true,
+    audit: "refused",
+    idempotent: true,
+    params: nothing,
+    result: postureSchema,
   }),
 
   // Applications. The level is the sender's choice, up to its clearance.

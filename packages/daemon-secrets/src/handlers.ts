@@ -8,6 +8,7 @@ import type { Vaults } from "./io/vaults.ts";
 import type { Keeper } from "./keeper.ts";
 import type { Panic } from "./panic.ts";
 import { protect, protectedNames } from "./vault/protection.ts";
+import { useHandlers, type UseHost } from "./use/use.ts";
 import type { Vault } from "./vault/vault.ts";
 
 /** What the handlers ask of the daemon around them. */
@@ -18,6 +19,8 @@ export type Host = {
   readonly desk: Desk;
   readonly policies: Policies;
   readonly panic: Panic;
+  /** For those who use secrets without reading them. */
+  readonly use: UseHost;
   /** Has daemon-profile activate a profile. */
   readonly activate: (profile: string) => Promise<void>;
   readonly changed: (profile: string, state: "created" | "unlocked" | "locked") => void;
@@ -164,6 +167,8 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
         return checkpoint === null ? [] : [{ profile: vault.profile, checkpoint }];
       }),
     }),
+
+    ...useHandlers(host.use),
 
     "grant.issue": grants.issue,
     "grant.heartbeat": grants.heartbeat,

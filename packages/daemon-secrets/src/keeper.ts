@@ -42,6 +42,11 @@ export class Keeper {
     return vault;
   }
 
+  /** Whether `use` would give a vault. */
+  isUsable(profile: string): boolean {
+    return this.#open.has(profile) && this.#active.has(profile);
+  }
+
   keep(vault: Vault): void {
     this.#open.get(vault.profile)?.close();
     this.#open.set(vault.profile, vault);

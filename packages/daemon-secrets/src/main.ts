@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { isSignedCheckpoint } from "@sesame/core-audit";
 import {
+  BusLink,
   identityOf,
   loadKeyFile,
   bootClock,
@@ -25,16 +26,17 @@ import {
   toHex,
   VAULT_OWNER,
   type AuditRecord,
+  type Checkpoint,
 } from "@sesame/core-types";
 import { join } from "node:path";
 import { Desk } from "./approval/desk.ts";
 import { guards } from "./guard.ts";
 import { handlersOf } from "./handlers.ts";
-import { BusLink } from "./io/bus-link.ts";
 import { Policies } from "./io/policies.ts";
 import { Vaults } from "./io/vaults.ts";
 import { Keeper } from "./keeper.ts";
 import { Panic } from "./panic.ts";
+import { Tickets } from "./use/tickets.ts";
 import { grantsOf, keptPolicy, ownKey, ownMark, SPEC } from "./spec.ts";
 
 await runDaemon({ ...SPEC, start });
@@ -155,6 +157,15 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
       desk,
       policies,
       panic,
+      use: {
+        keeper,
+        grants,
+        tickets: new Tickets((bytes) => suite.blake2s(bytes)),
+        identity: (name) => registry.byName(name),
+        wallMs: clock.wallMs,
+        nowMs: clock.monotonicMs,
+        newTicket: () => suite.randomBytes(32),
+      },
       activate: async (profile) => {
         await link.bus.call("profile.activate", { profile });
       },
@@ -172,26 +183,30 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     }),
   });
 
+  function anchor(checkpoint: Checkpoint): void {
+    if (!isSignedCheckpoint(suite, logOwner, checkpoint)) return;
+    try {
+      keeper.anchor(checkpoint);
+    } catch (cause) {
+      log("warn", "checkpoint not anchored", { reason: String(cause) });
+    }
+  }
+
   const link: BusLink = new BusLink({
     log,
     fail,
     answer: (header, payload) => dispatcher.answer(header, payload),
-    profiles: (active) => {
-      keeper.active = active;
-    },
-    met: async (bus) => {
+    prepare: async (bus) => {
+      const tell = (states: readonly { name: string; active: boolean }[]): void => {
+        keeper.active = new Set(states.filter(({ active }) => active).map(({ name }) => name));
+      };
+      await bus.on("profile.changed", ({ profiles }) => tell(profiles));
+      await bus.on("audit.checkpointed", ({ checkpoint }) => anchor(checkpoint));
+      tell((await bus.call("profile.list", {})).profiles);
       const { panic: isHeldThere } = await bus.call("status.get", {});
       await panic.meet(isHeldThere, async (held) => {
         await bus.call("bus.panic", { held });
       });
-    },
-    checkpointed: (checkpoint) => {
-      if (!isSignedCheckpoint(suite, logOwner, checkpoint)) return;
-      try {
-        keeper.anchor(checkpoint);
-      } catch (cause) {
-        log("warn", "checkpoint not anchored", { reason: String(cause) });
-      }
     },
     connection: {
       socket: paths.socket,

@@ -25,11 +25,11 @@ export async function daemonStop(context: Context): Promise<Outcome> {
 /** Keeps the daemons in the foreground until it is told to end. */
 export async function daemonRun(context: Context): Promise<Outcome> {
   const paths = pathsOf(context);
-  requireInstallation(nodeSuite, paths);
+  const { identities } = requireInstallation(nodeSuite, paths);
   const { runSupervisor } = await import("../supervisor/supervisor.ts");
   process.exitCode = await runSupervisor({
     paths,
-    daemons: daemonCommands(),
+    daemons: daemonCommands(identities),
     foreground: process.env["SESAME_READY_FD"] === undefined,
   });
   return { text: "", data: undefined };

@@ -16,12 +16,14 @@ import {
   DEFAULT_CAPABILITIES,
   Denial,
   Fault,
+  LAUNCHER,
   OPERATOR,
   VAULT_OWNER,
   type Identity,
 } from "@sesame/core-types";
 import { pathsOf, withBus, type Context } from "../context.ts";
 import { promptNewPassword } from "../io/prompt.ts";
+import { changeRecord, reloadRecord } from "../io/record.ts";
 import { createRootKey, openRootKey } from "../io/root-key.ts";
 import type { Outcome } from "../render.ts";
 import { createProfile } from "./profile.ts";
@@ -33,6 +35,7 @@ type Member = Pick<Identity, "name" | "kind" | "clearance">;
 const MEMBERS: readonly Member[] = [
   { name: BUS_HOST, kind: "daemon", clearance: "internal" },
   { name: VAULT_OWNER, kind: "daemon", clearance: "secrets-only" },
+  { name: LAUNCHER, kind: "daemon", clearance: "secrets-only" },
   { name: OPERATOR, kind: "human", clearance: "secrets-only" },
 ];
 
@@ -60,6 +63,7 @@ export async function init(context: Context): Promise<Outcome> {
       password = await askPassword();
       await createInstallation(paths, password);
     }
+    const grown = existing !== null && (await addMembers(context, paths, existing.identities));
     const given = password;
     const made = await withBus(context, async (bus) => {
       const { vaults } = await bus.call("vault.status", {});
@@ -68,11 +72,13 @@ export async function init(context: Context): Promise<Outcome> {
       return createProfile(bus, DEFAULT_PROFILE, async () => (password as Uint8Array).slice());
     });
     const id = loadInstallation(suite, paths.installation)?.id ?? "";
-    const changed = existing === null || made;
+    const changed = existing === null || made || grown;
     return {
-      text: changed
-        ? `Installation ${id} is ready; the vault of profile ${DEFAULT_PROFILE} is unlocked.`
-        : `Already set up (installation ${id}); nothing was changed.`,
+      text: grown
+        ? `Installation ${id} has its launcher now; \`sesame daemon stop\`, then start, to run it.`
+        : changed
+          ? `Installation ${id} is ready; the vault of profile ${DEFAULT_PROFILE} is unlocked.`
+          : `Already set up (installation ${id}); nothing was changed.`,
       data: { installation: id, changed, profile: DEFAULT_PROFILE },
     };
   } finally {
@@ -82,6 +88,23 @@ export async function init(context: Context): Promise<Outcome> {
 
 function askPassword(): Promise<Uint8Array> {
   return promptNewPassword("New password for the default vault: ", "The same again: ");
+}
+
+/** Installations that are older than a daemon of this release get its identity; true if one did. */
+async function addMembers(
+  context: Context,
+  paths: Paths,
+  present: readonly Identity[],
+): Promise<boolean> {
+  const missing = MEMBERS.filter(({ name }) => !present.some((one) => one.name === name));
+  if (missing.length === 0) return false;
+  const names = missing.map(({ name }) => name).join(", ");
+  await changeRecord(paths, `Password of the root key, to add ${names}: `, (identities) => [
+    ...identities,
+    ...missing.map((member) => identityOfMember(paths, member)),
+  ]);
+  await withBus(context, (bus) => reloadRecord(bus));
+  return true;
 }
 
 /** Keys first, the signed record last: without the record there is no installation. */

@@ -28,6 +28,7 @@ const HEALTHY: Facts = {
   release: "1.2.3",
   uid: UID,
   postures: { "daemon-profile": seen(POSTURE), "daemon-secrets": seen(POSTURE) },
+  launcher: seen(POSTURE),
   kernel: seen("6.12.0"),
   swaps: seen(0),
   ptraceScope: seen(1),
@@ -55,12 +56,20 @@ test("all is well where all is well, and nothing is to be done", () => {
   for (const { remedy } of checks) assert.equal(remedy, "");
 });
 
+test("[RUN-18] that the launcher is not confined is said by name", () => {
+  const found = judge(HEALTHY).find(({ name }) => name === "daemon-launcher: confinement");
+  assert.match(found?.found ?? "", /none by design/);
+  const [missing] = verdicts({ ...HEALTHY, launcher: null }, "warning");
+  assert.match(missing?.remedy ?? "", /sesame init/);
+});
+
 test("what could not be looked at is never well", () => {
   // SECURITY: a doctor that passes what it has not seen hides what somebody has switched off.
   const unseen = { unseen: "no permission" };
   const none: Facts = {
     ...HEALTHY,
     postures: { "daemon-profile": unseen, "daemon-secrets": unseen },
+    launcher: unseen,
     kernel: unseen,
     swaps: unseen,
     ptraceScope: unseen,

@@ -1,4 +1,4 @@
-import type { Posture } from "@sesame/core-types";
+import { LAUNCHER, type Posture } from "@sesame/core-types";
 
 /** `unknown`: it could not be looked at, which is never a pass. */
 export type Verdict = "ok" | "warning" | "failed" | "unknown";
@@ -26,6 +26,8 @@ export type Facts = {
   readonly release: string;
   readonly uid: number;
   readonly postures: Readonly<Record<"daemon-profile" | "daemon-secrets", Seen<Posture>>>;
+  /** Null in an installation that has no launcher. */
+  readonly launcher: Seen<Posture> | null;
   readonly kernel: Seen<string>;
   /** Number of swap areas that are no compressed memory. */
   readonly swaps: Seen<number>;
@@ -56,6 +58,7 @@ export function judge(facts: Facts): Check[] {
   );
   return [
     ...daemons,
+    ...launcherChecks(facts.launcher, facts.release),
     check("kernel", facts.kernel, (kernel) => ok(kernel)),
     check("swap", facts.swaps, (count) =>
       count === 0
@@ -100,30 +103,53 @@ export function judge(facts: Facts): Check[] {
   ];
 }
 
+type About = (what: string, judgement: (posture: Posture) => Judgement) => Check;
+
+function aboutDaemon(name: string, seen: Seen<Posture>): About {
+  return (what, judgement) => check(`${name}: ${what}`, seen, judgement);
+}
+
+const CONFINED = "stop and start the daemons; the log says why they are not confined";
+
+/** It is not confined, which is said and no reason to fail. docs/LAUNCHER.md, Confinement. */
+function launcherChecks(seen: Seen<Posture> | null, release: string): Check[] {
+  if (seen === null) return [{ name: LAUNCHER, ...warning("not set up", "`sesame init` adds it") }];
+  const about = aboutDaemon(LAUNCHER, seen);
+  return [
+    about("confinement", () => ok("none by design: its programs would inherit it")),
+    ...memoryChecks(about, release),
+  ];
+}
+
 function daemonChecks(name: string, seen: Seen<Posture>, release: string): Check[] {
-  const about = (what: string, judgement: (posture: Posture) => Judgement): Check =>
-    check(`${name}: ${what}`, seen, judgement);
-  const confined = "stop and start the daemons; the log says why they are not confined";
+  const about = aboutDaemon(name, seen);
+  return [
+    about("files", ({ landlockAbi: abi, filesConfined }) =>
+      filesConfined && abi > 0
+        ? ok(`confined by Landlock ABI ${abi}`)
+        : failed("not confined", CONFINED),
+    ),
+    about("system call filters", ({ threads, threadsConfined, filters }) =>
+      threadsConfined === threads && filters >= 2
+        ? ok(`${filters} on each of ${threads} threads`)
+        : failed(`${threadsConfined} of ${threads} threads, at least ${filters} each`, CONFINED),
+    ),
+    ...memoryChecks(about, release),
+  ];
+}
+
+/** What holds for every daemon. */
+function memoryChecks(about: About, release: string): Check[] {
   return [
     about("release", (posture) =>
       posture.release === release
         ? ok(release)
         : failed(`${posture.release}; this command is ${release}`, "restart the daemons"),
     ),
-    about("files", ({ landlockAbi: abi, filesConfined }) =>
-      filesConfined && abi > 0
-        ? ok(`confined by Landlock ABI ${abi}`)
-        : failed("not confined", confined),
-    ),
-    about("system call filters", ({ threads, threadsConfined, filters }) =>
-      threadsConfined === threads && filters >= 2
-        ? ok(`${filters} on each of ${threads} threads`)
-        : failed(`${threadsConfined} of ${threads} threads, at least ${filters} each`, confined),
-    ),
     about("tracing and core dumps", ({ dumpable, coreLimit }) =>
       !dumpable && coreLimit === 0
         ? ok("refused")
-        : failed(dumpable ? "traceable" : "core dumps allowed", confined),
+        : failed(dumpable ? "traceable" : "core dumps allowed", CONFINED),
     ),
     about("key memory", ({ secureMemory, lockedBytes }) => {
       if (secureMemory === "memfd_secret") return ok(`memfd_secret, ${lockedBytes} bytes`);

@@ -5,7 +5,7 @@ import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import { tailAudit } from "@sesame/core-audit";
 import type { BusClient } from "@sesame/core-ipc/client";
 import { loadKeyFile, requireInstallation, type Paths } from "@sesame/core-ipc/daemon";
-import { RELEASE } from "@sesame/core-types";
+import { LAUNCHER, RELEASE } from "@sesame/core-types";
 import { connect, pathsOf, type Context } from "../context.ts";
 import { isManaged } from "../systemd/managed.ts";
 import { supervisorState } from "../supervisor/stop.ts";
@@ -30,6 +30,7 @@ export async function gather(context: Context): Promise<Facts> {
         "daemon-profile": await ask((client) => client.call("bus.posture", {})),
         "daemon-secrets": await ask((client) => client.call("vault.posture", {})),
       },
+      launcher: hasLauncher(paths) ? await ask((client) => client.call("run.posture", {})) : null,
       kernel: await see(() => kernelRelease()),
       swaps: await see(() => countSwaps(readFileSync("/proc/swaps", "latin1"))),
       ptraceScope: await see(() =>
@@ -50,6 +51,16 @@ export async function gather(context: Context): Promise<Facts> {
     };
   } finally {
     if ("value" in bus) await bus.value.close();
+  }
+}
+
+/** A record that cannot be read is another check's concern. */
+function hasLauncher(paths: Paths): boolean {
+  try {
+    const { identities } = requireInstallation(suite, paths);
+    return identities.some(({ name }) => name === LAUNCHER);
+  } catch {
+    return true;
   }
 }
 

@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path";
 import type { Paths } from "@sesame/core-ipc/daemon";
-import { BUS_HOST, VAULT_OWNER } from "@sesame/core-types";
+import { BUS_HOST, LAUNCHER, VAULT_OWNER, type Identity } from "@sesame/core-types";
 import { holderOf } from "../supervisor/lock-file.ts";
 import { startDetached, type Started } from "../supervisor/start.ts";
 import { isManaged } from "../systemd/managed.ts";
@@ -14,9 +14,14 @@ export function bundles(): string {
   return dirname(process.argv[1] ?? "");
 }
 
-/** The daemons in the order in which they start. */
-export function daemonCommands(): { name: string; command: string; args: string[] }[] {
-  return [BUS_HOST, VAULT_OWNER].map((name) => ({
+/** The daemons in the order in which they start; older installations have no launcher. */
+export function daemonCommands(
+  identities: readonly Pick<Identity, "name">[],
+): { name: string; command: string; args: string[] }[] {
+  const present = [BUS_HOST, VAULT_OWNER, LAUNCHER].filter((name) =>
+    identities.some((identity) => identity.name === name),
+  );
+  return present.map((name) => ({
     name,
     command: process.execPath,
     args: [...NODE_FLAGS, join(bundles(), `${name}.mjs`)],

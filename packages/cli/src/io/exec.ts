@@ -6,8 +6,8 @@ import { printable } from "../printable.ts";
 import type { Outcome } from "../render.ts";
 
 // What shells answer: POSIX.1-2024 XCU §2.8.2.
-const NOT_EXECUTABLE = 126;
-const NOT_FOUND = 127;
+export const NOT_EXECUTABLE = 126;
+export const NOT_FOUND = 127;
 
 /** A command that cannot be run, with the exit code that a shell would give. */
 export class ExecFault extends Fault {

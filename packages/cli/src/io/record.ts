@@ -60,10 +60,21 @@ export async function askRootKey(
   );
 }
 
-/** Has both daemons read the record; the owner of the secrets first, since rights end there. */
+/** Has the daemons read the record; the owner of the secrets first, since rights end there. */
 export async function reloadRecord(bus: BusClient): Promise<void> {
   await bus.call("vault.reload", {});
   await bus.call("bus.reload", {});
+  try {
+    await bus.call("run.reload", {});
+  } catch (cause) {
+    // A launcher that does not run reads the record when it starts.
+    if (!isAbsent(cause)) throw cause;
+  }
+}
+
+function isAbsent(cause: unknown): boolean {
+  if (cause instanceof Denial) return cause.code === "owner-absent";
+  return cause instanceof Fault && cause.exit === "config";
 }
 
 async function rootKeyOf(paths: Paths, password: Uint8Array): Promise<Uint8Array> {

@@ -4,7 +4,7 @@ import { errorCode, type Paths } from "@sesame/core-ipc/daemon";
 import { Fault } from "@sesame/core-types";
 import type { Started } from "../supervisor/start.ts";
 import { isManaged } from "./managed.ts";
-import { BUS_SERVICE, BUS_SOCKET, TARGET, VAULT_SERVICE } from "./names.ts";
+import { BUS_SERVICE, BUS_SOCKET, LAUNCHER_SERVICE, TARGET, VAULT_SERVICE } from "./names.ts";
 
 type RuntimePaths = Pick<Paths, "runtime">;
 
@@ -18,7 +18,7 @@ export async function startUnits(paths: RuntimePaths): Promise<Started> {
   if (!running) {
     // Earlier failures no longer count when somebody asks. Refused for what was never loaded.
     await systemctl(paths, ["reset-failed", ...ALL]).catch(() => undefined);
-    await systemctl(paths, ["start", TARGET, BUS_SERVICE, VAULT_SERVICE]);
+    await systemctl(paths, ["start", TARGET, BUS_SERVICE, VAULT_SERVICE, LAUNCHER_SERVICE]);
   }
   return { pid: await busPid(paths), started: !running };
 }
@@ -29,7 +29,7 @@ export async function stopUnits(
 ): Promise<{ readonly pid: number } | null> {
   if (!isManaged(paths)) return null;
   const pid = await busPid(paths);
-  await systemctl(paths, ["stop", TARGET, BUS_SOCKET, BUS_SERVICE]);
+  await systemctl(paths, ["stop", TARGET, LAUNCHER_SERVICE, BUS_SOCKET, BUS_SERVICE]);
   // They stop by themselves after the bus; this waits for it.
   await systemctl(paths, ["stop", VAULT_SERVICE]);
   return pid === 0 ? null : { pid };

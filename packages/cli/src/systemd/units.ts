@@ -1,5 +1,5 @@
-import { BUS_HOST, EXIT_CODES, Fault, VAULT_OWNER } from "@sesame/core-types";
-import { BUS_SERVICE, BUS_SOCKET, TARGET, VAULT_SERVICE } from "./names.ts";
+import { BUS_HOST, EXIT_CODES, Fault, LAUNCHER, VAULT_OWNER } from "@sesame/core-types";
+import { BUS_SERVICE, BUS_SOCKET, LAUNCHER_SERVICE, TARGET, VAULT_SERVICE } from "./names.ts";
 
 // The one table of unit files: what `sesame daemon install` writes, what lies in systemd/ for
 // packagers, and what docs/OPERATIONS.md lists. systemd.unit(5), systemd.exec(5)
@@ -36,7 +36,7 @@ const UNITS: Readonly<Record<string, (program: Program) => Sections>> = {
   [TARGET]: () => ({
     Unit: [
       ["Description", "Sesame: bus and vaults"],
-      ["Wants", `${BUS_SOCKET} ${BUS_SERVICE} ${VAULT_SERVICE}`],
+      ["Wants", `${BUS_SOCKET} ${BUS_SERVICE} ${VAULT_SERVICE} ${LAUNCHER_SERVICE}`],
     ],
     Install: [["WantedBy", "default.target"]],
   }),
@@ -92,6 +92,28 @@ const UNITS: Readonly<Record<string, (program: Program) => Sections>> = {
       // Argon2id may take 1 GiB, where a vault's header says so. docs/VAULT.md
       ["MemoryMax", "1280M"],
       ...HARDENING,
+    ],
+  }),
+
+  [LAUNCHER_SERVICE]: (program) => ({
+    Unit: [
+      ["Description", "Sesame launcher of commands with secrets"],
+      INITIALISED,
+      // Installations that an older release set up have none until `sesame init` has run again.
+      ["ConditionPathExists", `${CONFIG}/keys/${LAUNCHER}.key`],
+      PART_OF_ALL,
+      ["Wants", BUS_SOCKET],
+      // It stops before them, and records how its programs ended.
+      ["After", `${BUS_SERVICE} ${VAULT_SERVICE}`],
+      ...RESTARTS,
+    ],
+    // Its programs inherit what it is confined by, so it is not. docs/LAUNCHER.md, Confinement.
+    Service: [
+      ...running(program, LAUNCHER),
+      ["UMask", "0077"],
+      ["LimitCORE", "0"],
+      ["LimitMEMLOCK", "64M"],
+      ["NoNewPrivileges", "yes"],
     ],
   }),
 };

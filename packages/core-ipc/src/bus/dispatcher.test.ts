@@ -407,6 +407,7 @@ test("[OWNER-7] a use is taken before the record, and no use means no release", 
   const permit: Permit = {
     covers: () => true,
     narrow: () => undefined,
+    drawn: () => [],
     use: () => {
       order.push("use");
       return Promise.resolve(["one", "two"]);
@@ -422,6 +423,7 @@ test("[OWNER-7] a use is taken before the record, and no use means no release", 
   const ended: Permit = {
     covers: () => true,
     narrow: () => undefined,
+    drawn: () => [],
     use: () => Promise.reject(new Denial("capability-missing")),
   };
   const place = world({ permit: ended });
@@ -438,6 +440,7 @@ test("[OWNER-7] where nothing is recorded, the use is taken before the handler r
   const ended: Permit = {
     covers: () => true,
     narrow: () => undefined,
+    drawn: () => [],
     use: () => Promise.reject(new Denial("capability-missing")),
   };
   const place = world({ permit: ended });

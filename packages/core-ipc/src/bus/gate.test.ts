@@ -40,6 +40,7 @@ function open(no?: string): { readonly options: GateOptions; readonly questions:
   const permit: Permit = {
     covers: (name) => name === "a",
     narrow: () => undefined,
+    drawn: () => [],
     use: () => Promise.resolve(["g"]),
   };
   const options: GateOptions = {

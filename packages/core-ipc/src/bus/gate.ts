@@ -45,6 +45,8 @@ export type Permit = {
    * @throws {Denial} capability-missing, if they do not allow the call by themselves
    */
   readonly narrow: (fits: (authority: Authority) => boolean) => void;
+  /** The grants that the call has drawn on so far. */
+  readonly drawn: () => readonly Authority[];
   /**
    * Takes one use of each grant that the call has drawn on so far; on disk before it resolves.
    *
@@ -92,6 +94,7 @@ export class Refusal extends Denial {
 const UNLIMITED: Permit = {
   covers: () => true,
   narrow: () => undefined,
+  drawn: () => [],
   use: () => Promise.resolve([]),
 };
 

@@ -18,10 +18,12 @@ export type Paths = {
   /** Where the bus host and the owner of the vaults keep that a panic holds. */
   readonly busPanic: string;
   readonly vaultPanic: string;
+  readonly launcher: string;
   readonly runtime: string;
   readonly socket: string;
   readonly busLock: string;
   readonly secretsLock: string;
+  readonly launcherLock: string;
   readonly supervisorLock: string;
   readonly recordLock: string;
   readonly state: string;
@@ -67,10 +69,12 @@ export function pathsFrom(env: Readonly<Record<string, string | undefined>>): Pa
     pending: join(config, "profiles", "pending.json"),
     busPanic: join(config, "profiles", "panic.json"),
     vaultPanic: join(config, "vaults", "panic.json"),
+    launcher: join(config, "launcher"),
     runtime,
     socket,
     busLock: join(runtime, "bus.lock"),
     secretsLock: join(runtime, "secrets.lock"),
+    launcherLock: join(runtime, "launcher.lock"),
     supervisorLock: join(runtime, "supervisor.lock"),
     recordLock: join(runtime, "record.lock"),
     state,

@@ -117,6 +117,7 @@ export class GrantKeeper implements Grants {
         const reason = drawing.narrow(fits);
         if (reason !== null) throw new Refusal("capability-missing", reason);
       },
+      drawn: drawing.authorities,
       use: () => (used ??= this.#use(drawing.drawn(), caller)),
     };
   }
@@ -169,6 +170,11 @@ export class GrantKeeper implements Grants {
   endAll(): void {
     this.#book?.endAll(this.#options.now());
     this.#noticeEnds();
+  }
+
+  /** True while a grant lives. */
+  isAlive(id: string): boolean {
+    return this.#book?.isAlive(id, this.#options.now()) ?? false;
   }
 
   list(by: Identity, after: string | null, most: number): Held[] {

@@ -44,7 +44,8 @@ export type DaemonSpec = {
   readonly files: (paths: Paths) => readonly string[];
   /** Further places that it may look at. */
   readonly reads?: readonly string[];
-  readonly syscalls: SyscallProfile;
+  /** Null: it is not confined, since what it starts would inherit that. */
+  readonly syscalls: SyscallProfile | null;
   /** Resolves once the daemon serves. */
   readonly start: (context: DaemonContext) => Promise<RunningDaemon>;
 };
@@ -73,13 +74,14 @@ export async function runDaemon(spec: DaemonSpec): Promise<void> {
     const paths = pathsFrom(process.env);
     privateDirectory(paths.runtime);
     for (const path of spec.directories(paths)) closedDirectory(path);
-    enterSandbox(rulesOf(spec, paths));
-    harden();
+    const { syscalls } = spec;
+    if (syscalls !== null) enterSandbox(rulesOf(spec, paths));
+    harden({ noNewPrivs: true });
     const suite = secureSuite(log);
     takeLock(spec.lock(paths), spec.name);
     const clock = { wallMs: Date.now, monotonicMs: () => performance.now() };
     running = await spec.start({ paths, suite, clock, log, fail });
-    restrict(spec.syscalls);
+    if (syscalls !== null) restrict(syscalls);
     watchdog = pingWatchdog();
     announce();
     log("info", "ready", { pid: process.pid });

@@ -1,16 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { connectBus, type BusClient, type BusClientOptions } from "@sesame/core-ipc/client";
-import { measurePosture } from "@sesame/core-ipc/daemon";
-import type { Answer } from "@sesame/core-ipc/server";
 import {
   Denial,
   Fault,
-  type Checkpoint,
   type EventName,
   type Log,
   type Params,
   type RoutedHeader,
 } from "@sesame/core-types";
+import type { Answer } from "../bus/dispatcher.ts";
+import { connectBus, type BusClient, type BusClientOptions } from "./bus-client.ts";
+import { measurePosture } from "./posture.ts";
 
 const FIRST_WAIT_MS = 20;
 const LONGEST_WAIT_MS = 1_000;
@@ -21,10 +20,8 @@ export type BusLinkOptions = {
   /** Ends the daemon: time will not heal this. */
   readonly fail: (cause: unknown) => void;
   readonly answer: (header: RoutedHeader, payload: Uint8Array) => Promise<Answer>;
-  /** With each connection, before this daemon answers on it. */
-  readonly met: (bus: BusClient) => Promise<void>;
-  readonly profiles: (active: ReadonlySet<string>) => void;
-  readonly checkpointed: (checkpoint: Checkpoint) => void;
+  /** What has to be asked or heard before this daemon answers. */
+  readonly prepare?: (bus: BusClient) => Promise<void>;
 };
 
 /** The connection to the bus, made again whenever it is lost: the bus may be restarted. */
@@ -91,16 +88,11 @@ export class BusLink {
   }
 
   async #open(): Promise<BusClient> {
-    const { connection, answer, met, profiles, checkpointed, log } = this.#options;
+    const { connection, answer, prepare, log } = this.#options;
     const bus = await connectBus(connection);
     try {
-      const tell = (states: readonly { name: string; active: boolean }[]): void =>
-        profiles(new Set(states.filter(({ active }) => active).map(({ name }) => name)));
-      await bus.on("profile.changed", (event) => tell(event.profiles));
-      await bus.on("audit.checkpointed", ({ checkpoint }) => checkpointed(checkpoint));
-      tell((await bus.call("profile.list", {})).profiles);
       await bus.call("trust.report", { posture: measurePosture() });
-      await met(bus);
+      await prepare?.(bus);
       await bus.serve(answer);
     } catch (cause) {
       await bus.close();

@@ -1,0 +1,145 @@
+import { randomUUID } from "node:crypto";
+import { userInfo } from "node:os";
+import {
+  BusLink,
+  identityOf,
+  loadKeyFile,
+  RecordInForce,
+  runDaemon,
+  SealedOwner,
+  type DaemonContext,
+  type RunningDaemon,
+} from "@sesame/core-ipc/daemon";
+import { Dispatcher, Registry } from "@sesame/core-ipc/server";
+import { BUS_HOST, Denial, Fault, ID_BYTES, LAUNCHER, limits, toHex } from "@sesame/core-types";
+import { restoreNofile } from "@sesame/native";
+import type { User } from "./environment.ts";
+import { handlersOf } from "./handlers.ts";
+import { endRemains } from "./io/remains.ts";
+import type { RunningProgram } from "./io/running-program.ts";
+import { Runs } from "./run/runs.ts";
+import { ownKey, ownMark, SPEC } from "./spec.ts";
+
+await runDaemon({ ...SPEC, start });
+
+async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise<RunningDaemon> {
+  const inForce = new RecordInForce({
+    suite,
+    path: paths.installation,
+    mark: ownMark(paths),
+    own: LAUNCHER,
+  });
+  const { installation, own } = inForce;
+  const keys = loadKeyFile(suite, ownKey(paths));
+  if (keys === null || toHex(keys.noise.publicKey) !== toHex(own.noiseKey))
+    throw new Fault(
+      "integrity",
+      "the launcher's key file does not belong to this installation",
+      "restore the keys directory from a backup",
+    );
+  // Node has raised it for itself; programs start with what the user has.
+  restoreNofile();
+  const mark = `${installation.id}/`;
+  endRemains(mark);
+  const registry = new Registry(installation.identities);
+  const sealed = new SealedOwner(suite, keys.noise, clock);
+  const runs = new Runs<RunningProgram>();
+  const nowMs = clock.monotonicMs;
+
+  const dispatcher = new Dispatcher<typeof LAUNCHER>({
+    registry,
+    sealed,
+    log,
+    incident: randomUUID,
+    memory: suite,
+    audit: async (records) => {
+      await link.bus.call("audit.append", { records });
+    },
+    handlers: handlersOf({
+      runs,
+      user: accountOf(),
+      directory: paths.launcher,
+      mark,
+      nowMs,
+      newId: () => suite.randomBytes(ID_BYTES),
+      redeem: (params) => link.bus.call("secret.redeem", params),
+      record: (record) => {
+        const failed = (cause: unknown): void =>
+          log("error", "end of a run not recorded", {
+            reason: String(cause),
+            outcome: record.outcome,
+          });
+        try {
+          link.bus.call("audit.append", { records: [record] }).catch(failed);
+        } catch (cause) {
+          failed(cause);
+        }
+      },
+      reread: () => {
+        const found = inForce.reread();
+        return () => {
+          if (inForce.adopt(found)) registry.replace(found.identities);
+        };
+      },
+    }),
+  });
+
+  const link: BusLink = new BusLink({
+    log,
+    fail,
+    answer: (header, payload) => dispatcher.answer(header, payload),
+    connection: {
+      socket: paths.socket,
+      suite,
+      keys: keys.noise,
+      busKey: identityOf(installation, BUS_HOST).noiseKey,
+      identities: installation.identities,
+      clock,
+    },
+  });
+
+  /** The owner is asked itself, by a sealed call: a bus cannot say yes in its place. */
+  async function check(): Promise<void> {
+    runs.tick(nowMs());
+    const asked = runs.all;
+    if (asked.length === 0) return;
+    const tickets = asked.map(({ ticket }) => ticket);
+    try {
+      const timeoutMs = limits.RUN_BLIND_MS;
+      const { standing } = await link.bus.call("secret.standing", { tickets }, { timeoutMs });
+      runs.told(asked, standing, nowMs());
+    } catch (cause) {
+      if (!(cause instanceof Denial || cause instanceof Fault)) throw cause;
+      log("warn", "runs not confirmed", { reason: cause.message });
+    }
+  }
+
+  await link.start();
+  const timer = setInterval(() => {
+    check().catch(fail);
+  }, limits.RUN_CHECK_MS);
+  return {
+    stop: async () => {
+      clearInterval(timer);
+      runs.stopAll("launcher-stopped");
+      await ended(runs);
+      sealed.destroy();
+      await link.stop();
+    },
+  };
+}
+
+/** Resolves once no program runs; what would not end was killed by then. */
+async function ended(runs: Runs<RunningProgram>): Promise<void> {
+  await Promise.all(runs.all.map(({ program }) => program?.over));
+}
+
+/** From the user database, not from an environment that anybody may have set. */
+function accountOf(): User {
+  try {
+    const { username, homedir } = userInfo();
+    return { name: username, home: homedir };
+  } catch {
+    return { name: String(process.getuid?.() ?? ""), home: "/" };
+  }
+}
