@@ -225,6 +225,11 @@ export const DENIALS = {
     text: "the audit log cannot be written, so nothing is released",
     hint: "free space or fix the permissions of the audit directory; `sesame audit verify`",
   },
+  "audit-damaged": {
+    exit: "integrity",
+    text: "the audit log is damaged, so nothing is released",
+    hint: "run `sesame audit verify`; keep the directory as evidence, move it away to begin a new log",
+  },
   "storage-failed": {
     exit: "io",
     text: "the disk refused the write: {detail}",

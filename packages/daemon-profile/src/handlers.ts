@@ -222,8 +222,13 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
     "audit.append": async ({ records }, { identity }) => {
       const daemon = identity?.name;
       if (daemon === undefined) throw new Denial("capability-missing");
-      const sequences = await Promise.all(records.map((record) => host.append(daemon, record)));
-      return { sequence: Math.max(0, ...sequences) };
+      try {
+        const sequences = await Promise.all(records.map((record) => host.append(daemon, record)));
+        return { sequence: Math.max(0, ...sequences) };
+      } catch (cause) {
+        if (cause instanceof Fault && cause.exit === "integrity") throw new Denial("audit-damaged");
+        throw cause;
+      }
     },
 
     "audit.files": async () => ({ files: await host.logFiles() }),

@@ -1,8 +1,9 @@
 import { PanicMark, type Paths } from "@sesame/core-ipc/daemon";
-import { Denial, Fault } from "@sesame/core-types";
+import { Denial, DENIALS, Fault } from "@sesame/core-types";
 import { chosenProfile, pathsOf, withBus, type Context } from "../context.ts";
 import { promptHidden } from "../io/prompt.ts";
 import type { Outcome } from "../render.ts";
+import { isUnrecorded } from "./vault.ts";
 
 export type PanicFlags = { readonly lift?: boolean; readonly profile?: string };
 
@@ -21,9 +22,9 @@ export async function panic(context: Context, flags: PanicFlags): Promise<Outcom
       cause instanceof Denial &&
       (cause.code === "capability-missing" || cause.code === "clearance-too-low");
     if (isRefused || (cause instanceof Fault && cause.exit === "config")) throw cause;
-    if (cause instanceof Denial && cause.code === "audit-unavailable")
+    if (cause instanceof Denial && isUnrecorded(cause))
       throw new Fault(
-        "io",
+        DENIALS[cause.code].exit,
         "everything is locked and every use is refused, but this is not on record",
         cause.hint,
         cause,

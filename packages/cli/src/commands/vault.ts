@@ -1,5 +1,5 @@
 import type { BusClient } from "@sesame/core-ipc/client";
-import { Denial, Fault } from "@sesame/core-types";
+import { Denial, DENIALS, Fault } from "@sesame/core-types";
 import { chosenProfiles, withBus, type Context } from "../context.ts";
 import { promptHidden } from "../io/prompt.ts";
 import type { Outcome } from "../render.ts";
@@ -53,11 +53,16 @@ export function lock(context: Context, { profile }: ProfileFlag): Promise<Outcom
 
 /** Locking does not wait for the log, so its failure must not read as if nothing was locked. */
 function explained(cause: unknown): never {
-  if (!(cause instanceof Denial) || cause.code !== "audit-unavailable") throw cause;
+  if (!(cause instanceof Denial) || !isUnrecorded(cause)) throw cause;
   throw new Fault(
-    "io",
-    "the vaults are locked, but this is not on record: the audit log cannot be written",
+    DENIALS[cause.code].exit,
+    `the vaults are locked, but this is not on record: ${cause.message}`,
     cause.hint,
     cause,
   );
+}
+
+/** True if it was done, and could not be put on record. */
+export function isUnrecorded({ code }: Denial): boolean {
+  return code === "audit-unavailable" || code === "audit-damaged";
 }

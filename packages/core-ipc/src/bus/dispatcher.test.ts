@@ -7,6 +7,7 @@ import {
   decode,
   DEFAULT_CAPABILITIES,
   Denial,
+  Fault,
   encode,
   hasCapability,
   IDENTITY_KINDS,
@@ -274,6 +275,15 @@ test("[OWNER-3] nothing is released when its record cannot be written", async ()
   const got = await ask(place, "secret.get", operator);
   assert.ok(got instanceof Denial);
   assert.equal(got.code, "audit-unavailable");
+});
+
+test("[OWNER-3] a damaged log is told apart from a full disk", async () => {
+  // The log's own word, and that of the daemon that writes it.
+  for (const cause of [new Fault("integrity", "", ""), new Denial("audit-damaged")]) {
+    const got = await ask(world({ audit: () => Promise.reject(cause) }), "secret.get", operator);
+    assert.ok(got instanceof Denial);
+    assert.equal(got.code, "audit-damaged");
+  }
 });
 
 test("[OWNER-3] a handler that forgets to record releases nothing", async () => {

@@ -235,9 +235,15 @@ export class Dispatcher<Owner extends string> {
       await this.#options.audit(records);
     } catch (cause) {
       this.#options.log("error", "audit log not writable", { error: String(cause) });
-      throw new Denial("audit-unavailable");
+      throw new Denial(isDamage(cause) ? "audit-damaged" : "audit-unavailable");
     }
   }
+}
+
+/** What the log said, or whoever writes it. */
+function isDamage(cause: unknown): boolean {
+  if (cause instanceof Fault) return cause.exit === "integrity";
+  return cause instanceof Denial && cause.code === "audit-damaged";
 }
 
 /** Locked memory has a limit, which many or large secrets at once may reach. */
