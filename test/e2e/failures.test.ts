@@ -325,6 +325,8 @@ describe("an installation in disorder", () => {
     rmSync(home.paths.config, { recursive: true });
     rmSync(home.paths.runtime, { recursive: true, force: true });
     cpSync(backup, home.paths.config, { recursive: true });
+    // It makes directories as the umask has it, and keys are not used out of an open one.
+    chmodSync(home.paths.keys, 0o700);
   }
 
   function flip(path: string): void {

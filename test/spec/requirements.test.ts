@@ -11,6 +11,7 @@ const DOCUMENTS = [
   "docs/AUDIT.md",
   "docs/AUTHORITY.md",
   "docs/ENROLMENT.md",
+  "docs/KEYS.md",
   "docs/SIGNALS.md",
   "docs/APPROVAL.md",
   "docs/POLICY.md",

@@ -325,6 +325,18 @@ export const COMMANDS: readonly Command[] = [
       (await import("./commands/agents.ts")).agentRevoke(context, name),
   },
   {
+    usage: "key protect",
+    summary: "put this identity's keys (`--as`) under a passphrase; safe to run again",
+    flags: [["--change", "replace the passphrase that there is"]],
+    run: async (context, _, flags) =>
+      (await import("./commands/key.ts")).keyProtect(context, flags),
+  },
+  {
+    usage: "key unprotect",
+    summary: "remove the passphrase of this identity's keys (`--as`)",
+    run: async (context) => (await import("./commands/key.ts")).keyUnprotect(context),
+  },
+  {
     usage: "record renew",
     summary: "make a restored installation record the latest; asks for the root key's password",
     run: async (context) => (await import("./commands/record.ts")).recordRenew(context),

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { isatty } from "node:tty";
 import { nodeSuite } from "@sesame/core-crypto/node";
 import { openBus, type BusClient } from "@sesame/core-ipc/client";
-import { pathsFrom, type Paths } from "@sesame/core-ipc/daemon";
+import { openKeyFile, pathsFrom, type IdentityKeys, type Paths } from "@sesame/core-ipc/daemon";
 import { Denial, Fault, isIdentityName, limits, OPERATOR } from "@sesame/core-types";
 import { requestedProfiles } from "./profiles.ts";
 import { isManaged } from "./systemd/managed.ts";
@@ -14,6 +14,8 @@ export type Context = {
   readonly json: boolean;
   /** Name of the identity to be: `--as`, else SESAME_IDENTITY, else the operator. */
   readonly identity: string;
+  /** Its keys, where they are open already. */
+  readonly keys?: IdentityKeys;
 };
 
 /** The key file of an identity; made by `sesame init` or `sesame agent enroll`. */
@@ -23,6 +25,15 @@ export function keyFileOf({ keys }: Paths, name: string): string {
 
 export function pathsOf({ env }: Context): Paths {
   return pathsFrom(env);
+}
+
+/** Opens the keys of the context's identity, with its passphrase if need be; null without a file. */
+export function openKeys({ env, identity }: Context): Promise<IdentityKeys | null> {
+  const path = keyFileOf(pathsFrom(env), identity);
+  return openKeyFile(nodeSuite, path, async () => {
+    const { askPassphrase } = await import("./io/passphrase.ts");
+    return askPassphrase(env, identity);
+  });
 }
 
 /**
@@ -35,7 +46,8 @@ export async function connect(context: Context, start = true): Promise<BusClient
   const paths = pathsOf(context);
   const { identity } = context;
   if (identity !== OPERATOR) requireKeyFile(paths, identity);
-  const open = (): Promise<BusClient> => openBus({ suite: nodeSuite, as: identity, paths });
+  const keys = context.keys ?? (await openKeys(context));
+  const open = (): Promise<BusClient> => openBus({ suite: nodeSuite, keys, paths });
   try {
     const bus = await open();
     if (!start || !(await mayBeStarting(paths, bus))) return bus;

@@ -6,6 +6,8 @@ import type { Suite } from "./suite.ts";
 
 /** Bytes of the largest secret that fits a box. */
 export const MAX_BOXED_BYTES = 4_096;
+/** Bytes that a box is longer than its secret. */
+export const BOX_OVERHEAD_BYTES = 50 + TAG_BYTES;
 
 // Layout, numbers big-endian:
 //   "SPW" | version | memoryKiB: 4 | passes: 1 | lanes: 1 | salt: 16 | nonce: 24 | sealed
@@ -43,12 +45,15 @@ export async function wrapWithPassword(
  * The secret, or null for a wrong password, other `ad` or a forged box: these cannot be told apart.
  * Throws CryptoError `sealed-box-malformed` for what is no box, and for a cost out of bounds before
  * anything is spent on it.
+ *
+ * @param least - memory and passes below which a box is refused
  */
 export async function unwrapWithPassword(
   suite: Suite,
   password: Uint8Array,
   box: Uint8Array,
   ad: Uint8Array,
+  least: Pick<Argon2Params, "memoryKiB" | "passes"> = { memoryKiB: 0, passes: 0 },
 ): Promise<Uint8Array | null> {
   const sealedBytes = box.length - HEADER_BYTES;
   if (sealedBytes < TAG_BYTES || sealedBytes > MAX_BOXED_BYTES + TAG_BYTES) {
@@ -56,7 +61,8 @@ export async function unwrapWithPassword(
   }
   if (!MAGIC.every((byte, at) => box[at] === byte)) throw malformed("unknown format or version");
   const params = readParams(box);
-  if (!isArgon2Params(params)) throw malformed("cost out of bounds");
+  const tooLow = params.memoryKiB < least.memoryKiB || params.passes < least.passes;
+  if (tooLow || !isArgon2Params(params)) throw malformed("cost out of bounds");
   // A copy: what was checked must be what is opened after the wait.
   const copy = new Uint8Array(box);
   const header = copy.subarray(0, HEADER_BYTES);

@@ -17,7 +17,14 @@ export {
 export { PanicMark } from "./io/panic-mark.ts";
 export { requireInstallation } from "./io/open-bus.ts";
 export { pathsFrom, type Paths } from "./install/paths.ts";
-export { createKeyFile, loadKeyFile, type IdentityKeys } from "./install/key-file.ts";
+export {
+  createKeyFile,
+  loadKeyFile,
+  openKeyFile,
+  protectionOf,
+  rewriteKeyFile,
+  type IdentityKeys,
+} from "./install/key-file.ts";
 export {
   identityOf,
   loadInstallation,

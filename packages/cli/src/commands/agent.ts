@@ -6,10 +6,8 @@ import {
   enrolmentProof,
   fingerprintOf,
   fingerprintWords,
-  loadKeyFile,
   requireInstallation,
   type IdentityKeys,
-  type Paths,
 } from "@sesame/core-ipc/daemon";
 import {
   Denial,
@@ -20,7 +18,7 @@ import {
   LEVELS,
 } from "@sesame/core-types";
 import { readWants } from "../agents/rights.ts";
-import { keyFileOf, pathsOf, withBus, type Context } from "../context.ts";
+import { keyFileOf, openKeys, pathsOf, withBus, type Context } from "../context.ts";
 import type { Outcome } from "../render.ts";
 
 // What who wants to be somebody runs.
@@ -33,15 +31,16 @@ export type EnrolFlags = {
 };
 
 /** Makes keys where there are none, and asks to become somebody with them. */
-export function agentEnroll(context: Context, flags: EnrolFlags): Promise<Outcome> {
+export async function agentEnroll(context: Context, flags: EnrolFlags): Promise<Outcome> {
   const { name = "" } = flags;
   const kind = oneOf(ENROLLED_KINDS, flags.kind, "--kind");
   const clearance = oneOf(LEVELS, flags.clearance, "--clearance");
   const wants = printScope(readWants(flags.want ?? ""));
   if (!isIdentityName(name)) throw new Denial("name-invalid", "name of an identity");
   if (isReservedName(name)) throw new Denial("name-taken", name);
-  const keys = keysFor(pathsOf(context), name);
-  return withBus({ ...context, identity: name }, async (bus) => {
+  const applicant = { ...context, identity: name };
+  const keys = await keysFor(applicant);
+  return withBus({ ...applicant, keys }, async (bus) => {
     const wanted = { name, kind, clearance, wants, ...publicKeys(keys) };
     const signature = suite.ed25519Sign(keys.signingSeed, enrolmentProof(bus.session, wanted));
     const { state } = await bus.call("agent.enroll", { ...wanted, signature });
@@ -67,13 +66,15 @@ export function agentStatus(context: Context): Promise<Outcome> {
 }
 
 /** A name whose key file is lost stays with its identity: new keys would not be that one's. */
-function keysFor(paths: Paths, name: string): IdentityKeys {
+async function keysFor(context: Context): Promise<IdentityKeys> {
+  const { identity: name } = context;
+  const paths = pathsOf(context);
   const path = keyFileOf(paths, name);
   const { identities } = requireInstallation(suite, paths);
   const there = statSync(path, { throwIfNoEntry: false }) !== undefined;
   if (!there && identities.some((identity) => identity.name === name))
     throw new Denial("name-taken", name);
-  const keys = createKeyFile(suite, path) ?? loadKeyFile(suite, path);
+  const keys = createKeyFile(suite, path) ?? (await openKeys(context));
   if (keys === null) throw new Denial("storage-failed", "key file");
   return keys;
 }

@@ -1,11 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { dirname, join } from "node:path";
-import type { Suite } from "@sesame/core-crypto";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
   createKeyFile,
   loadInstallation,
-  loadKeyFile,
   privateDirectory,
   saveInstallation,
   type IdentityKeys,
@@ -21,7 +19,7 @@ import {
   VAULT_OWNER,
   type Identity,
 } from "@sesame/core-types";
-import { pathsOf, withBus, type Context } from "../context.ts";
+import { keyFileOf, openKeys, pathsOf, withBus, type Context } from "../context.ts";
 import { promptNewPassword } from "../io/prompt.ts";
 import { changeRecord, reloadRecord } from "../io/record.ts";
 import { createRootKey, openRootKey } from "../io/root-key.ts";
@@ -61,7 +59,7 @@ export async function init(context: Context): Promise<Outcome> {
   try {
     if (existing === null) {
       password = await askPassword();
-      await createInstallation(paths, password);
+      await createInstallation(context, password);
     }
     const grown = existing !== null && (await addMembers(context, paths, existing.identities));
     const given = password;
@@ -99,16 +97,18 @@ async function addMembers(
   const missing = MEMBERS.filter(({ name }) => !present.some((one) => one.name === name));
   if (missing.length === 0) return false;
   const names = missing.map(({ name }) => name).join(", ");
+  const added = await identitiesOf(context, missing);
   await changeRecord(paths, `Password of the root key, to add ${names}: `, (identities) => [
     ...identities,
-    ...missing.map((member) => identityOfMember(paths, member)),
+    ...added,
   ]);
   await withBus(context, (bus) => reloadRecord(bus));
   return true;
 }
 
 /** Keys first, the signed record last: without the record there is no installation. */
-async function createInstallation(paths: Paths, password: Uint8Array): Promise<void> {
+async function createInstallation(context: Context, password: Uint8Array): Promise<void> {
+  const paths = pathsOf(context);
   const rootSeed = await rootSeedOf(paths, password);
   try {
     saveInstallation(
@@ -118,7 +118,7 @@ async function createInstallation(paths: Paths, password: Uint8Array): Promise<v
         id: randomUUID(),
         rootKey: suite.ed25519PublicKey(rootSeed),
         serial: 0,
-        identities: MEMBERS.map((member) => identityOfMember(paths, member)),
+        identities: await identitiesOf(context, MEMBERS),
       },
       rootSeed,
     );
@@ -139,25 +139,31 @@ async function rootSeedOf(paths: Paths, password: Uint8Array): Promise<Uint8Arra
   );
 }
 
-function identityOfMember(paths: Paths, { name, kind, clearance }: Member): Identity {
-  const keys = keysOf(suite, join(paths.keys, `${name}.key`));
-  return {
-    id: randomUUID(),
-    name,
-    kind,
-    state: "active",
-    enrolledMs: Date.now(),
-    clearance,
-    wants: "",
-    capabilities: DEFAULT_CAPABILITIES[kind],
-    noiseKey: keys.noise.publicKey,
-    sealingKey: keys.sealing.publicKey,
-    signingKey: keys.signingKey,
-  };
+/** One after the other: each may ask for a passphrase. */
+async function identitiesOf(context: Context, members: readonly Member[]): Promise<Identity[]> {
+  const identities: Identity[] = [];
+  for (const { name, kind, clearance } of members) {
+    const { noise, sealing, signingKey } = await keysOf({ ...context, identity: name });
+    identities.push({
+      id: randomUUID(),
+      name,
+      kind,
+      state: "active",
+      enrolledMs: Date.now(),
+      clearance,
+      wants: "",
+      capabilities: DEFAULT_CAPABILITIES[kind],
+      noiseKey: noise.publicKey,
+      sealingKey: sealing.publicKey,
+      signingKey,
+    });
+  }
+  return identities;
 }
 
-function keysOf(provider: Suite, path: string): IdentityKeys {
-  const keys = createKeyFile(provider, path) ?? loadKeyFile(provider, path);
+async function keysOf(context: Context): Promise<IdentityKeys> {
+  const path = keyFileOf(pathsOf(context), context.identity);
+  const keys = createKeyFile(suite, path) ?? (await openKeys(context));
   if (keys === null) throw new Denial("storage-failed", "key file");
   return keys;
 }

@@ -144,7 +144,7 @@ const SURROUNDINGS: readonly (readonly [Partial<Facts>, string, Verdict, RegExp]
     { files: seen([{ ...PRIVATE, uid: UID + 1 }]) },
     "files and directories",
     "failed",
-    /\/home\/u\/\.config\/pds/,
+    /^chown 1000 \/home\/u\/\.config\/pds$/,
   ],
 ];
 

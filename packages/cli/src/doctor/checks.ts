@@ -169,12 +169,13 @@ function memoryChecks(about: About, release: string): Check[] {
 function judgeFiles(files: readonly FileFact[], uid: number): Judgement {
   const bad = files.filter((file) => file.uid !== uid || (file.mode & OPEN_MODES) !== 0);
   if (bad.length === 0) return ok(`${files.length} are private`);
-  const [first] = bad;
-  const fix = first?.directory === true ? "chmod 700" : "chmod 600";
-  return failed(
-    `${bad.length} of ${files.length} can be reached by others`,
-    bad.map(({ path }) => `${fix} ${path}`).join("; "),
-  );
+  const remedies = bad.flatMap((file) => [
+    ...(file.uid === uid ? [] : [`chown ${uid} ${file.path}`]),
+    ...((file.mode & OPEN_MODES) === 0
+      ? []
+      : [`chmod ${file.directory ? "700" : "600"} ${file.path}`]),
+  ]);
+  return failed(`${bad.length} of ${files.length} can be reached by others`, remedies.join("; "));
 }
 
 type Judgement = Omit<Check, "name">;

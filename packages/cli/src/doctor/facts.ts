@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import { tailAudit } from "@sesame/core-audit";
 import type { BusClient } from "@sesame/core-ipc/client";
-import { loadKeyFile, requireInstallation, type Paths } from "@sesame/core-ipc/daemon";
+import { protectionOf, requireInstallation, type Paths } from "@sesame/core-ipc/daemon";
 import { LAUNCHER, RELEASE } from "@sesame/core-types";
 import { connect, pathsOf, type Context } from "../context.ts";
 import { isManaged } from "../systemd/managed.ts";
@@ -92,7 +92,7 @@ function damagedKeys(paths: Paths): string[] {
     .filter((name) => name.endsWith(".key"))
     .flatMap((name) => {
       try {
-        loadKeyFile(suite, join(paths.keys, name));
+        protectionOf(suite, join(paths.keys, name));
         return [];
       } catch (cause) {
         return [`${basename(name)}: ${cause instanceof Error ? cause.message : "unreadable"}`];

@@ -17,6 +17,8 @@ const MAX_ANSWER_BYTES = 64;
 const ENDING = ["SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 
 const NO_INPUT_HINT = "run it on a terminal, or give the line on stdin";
+const NO_TERMINAL_HINT =
+  "run it on a terminal, or give the passphrase on a descriptor: SESAME_KEY_FD=3 sesame … 3< FILE";
 
 /** Asks one question and takes the line that is typed, unseen. */
 type Ask = (question: string) => Promise<Uint8Array<ArrayBuffer>>;
@@ -42,7 +44,23 @@ export async function promptNewPassword(
   question: string,
   again: string,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  if (!isatty(STDIN)) return notEmpty(lineOfStdin());
+  return isatty(STDIN) ? promptNewOnTerminal(question, again) : notEmpty(lineOfStdin());
+}
+
+/**
+ * As `promptHidden`, always on the terminal: stdin may carry something else.
+ *
+ * @throws {Fault} unavailable: there is no terminal; and as `promptHidden`
+ */
+export async function promptOnTerminal(question: string): Promise<Uint8Array<ArrayBuffer>> {
+  return onTerminal((ask) => ask(question));
+}
+
+/** As `promptNewPassword`, always on the terminal. */
+export async function promptNewOnTerminal(
+  question: string,
+  again: string,
+): Promise<Uint8Array<ArrayBuffer>> {
   return onTerminal(async (ask) => {
     const first = notEmpty(await ask(question));
     try {
@@ -143,7 +161,8 @@ function openTerminal(): ReadStream {
   try {
     descriptor = openSync("/dev/tty", "r+");
   } catch {
-    return new ReadStream(STDIN);
+    if (isatty(STDIN)) return new ReadStream(STDIN);
+    throw new Fault("unavailable", "there is no terminal to ask on", NO_TERMINAL_HINT);
   }
   try {
     return new ReadStream(descriptor);

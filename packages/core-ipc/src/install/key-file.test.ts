@@ -40,7 +40,7 @@ test("[INSTALL-2] keys come back as they were made, and fit each other", (t) => 
   assert.deepEqual(readdirSync(join(path, "..")), ["operator.key"]);
 });
 
-test("[INSTALL-2] a key file that others may read is refused", (t) => {
+test("[INSTALL-2] [KEYS-1] a key file that others may read is refused", (t) => {
   // SECURITY: whoever reads an identity's keys is that identity.
   const path = place(t);
   createKeyFile(suite, path);
@@ -50,6 +50,23 @@ test("[INSTALL-2] a key file that others may read is refused", (t) => {
   }
   chmodSync(path, 0o400);
   assert.notEqual(loadKeyFile(suite, path), null);
+});
+
+test("[KEYS-1] so is one in a directory that others may enter, or one of somebody else", (t) => {
+  // SECURITY: whoever may write the directory puts keys of its own in their place.
+  const path = place(t);
+  const directory = join(path, "..");
+  createKeyFile(suite, path);
+  for (const mode of [0o755, 0o710, 0o702]) {
+    chmodSync(directory, mode);
+    assert.throws(() => loadKeyFile(suite, path), {
+      exit: "config",
+      hint: `chmod 700 ${directory}`,
+    });
+  }
+  chmodSync(directory, 0o700);
+  t.mock.method(process as { getuid: () => number }, "getuid", () => statSync(path).uid + 1);
+  assert.throws(() => loadKeyFile(suite, path), { exit: "config", hint: /^chown [0-9]+ / });
 });
 
 test("[INSTALL-2] a link in the place of a key file is refused", (t) => {

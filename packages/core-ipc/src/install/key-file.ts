@@ -1,23 +1,23 @@
 import { lstatSync } from "node:fs";
-import { equalBytes, type Suite, type X25519KeyPair } from "@sesame/core-crypto";
+import { dirname } from "node:path";
+import { equalBytes, type Suite } from "@sesame/core-crypto";
 import { Fault } from "@sesame/core-types";
-import { createFile, readBounded } from "../io/files.ts";
+import { createFile, readBounded, replaceFile } from "../io/files.ts";
+import {
+  keyFileOf,
+  keysOf,
+  newKeys,
+  parseKeyFile,
+  publicKeysOf,
+  unprotected,
+  type IdentityKeys,
+  type KeyFileContent,
+  type ProtectedKeys,
+} from "./key-format.ts";
 
-/** The three secrets of an identity; never converted into each other. */
-export type IdentityKeys = {
-  /** X25519, for Noise. */
-  readonly noise: X25519KeyPair;
-  /** X25519, for sealing at rest. */
-  readonly sealing: X25519KeyPair;
-  /** Ed25519 seed, 32 bytes. */
-  readonly signingSeed: Uint8Array;
-  /** Ed25519 public key, 32 bytes. */
-  readonly signingKey: Uint8Array;
-};
+export type { IdentityKeys } from "./key-format.ts";
 
-// A key file is a line of text, three 32-byte secrets and a checksum against damage.
-const MAGIC = new TextEncoder().encode("sesame identity keys, version 1\n");
-const LENGTH = MAGIC.length + 4 * 32;
+const MAX_BYTES = 4096;
 
 /**
  * Makes the keys of a new identity.
@@ -25,68 +25,133 @@ const LENGTH = MAGIC.length + 4 * 32;
  * @returns null if the file exists; it is left as it is
  */
 export function createKeyFile(suite: Suite, path: string): IdentityKeys | null {
-  const file = new Uint8Array(new ArrayBuffer(LENGTH));
-  file.set(MAGIC);
-  file.set(suite.randomBytes(96), MAGIC.length);
-  file.set(checksum(suite, file), LENGTH - 32);
+  const { keys, file } = newKeys(suite);
   try {
-    return createFile(path, file) ? keysOf(suite, file) : null;
+    return createFile(path, file) ? keys : null;
   } finally {
     file.fill(0);
   }
 }
 
 /**
+ * The keys of a file that no passphrase protects, for whoever starts unattended.
+ *
  * @returns null if there is no such file
- * @throws {Fault} config if others may read it, integrity if it is damaged
+ * @throws {Fault} config if others may read it or a passphrase protects it, integrity if it is
+ *   damaged
  */
 export function loadKeyFile(suite: Suite, path: string): IdentityKeys | null {
-  const file = readBounded(path, 4096);
-  if (file === null) return null;
+  return withKeyFile(suite, path, (content) => {
+    if (content.protection === "none") return keysOf(suite, content.secrets);
+    throw new Fault(
+      "config",
+      `a passphrase protects the key file ${path}, and there is nobody to ask for it`,
+      "give the passphrase, or remove it: `sesame --as NAME key unprotect`",
+    );
+  });
+}
+
+/**
+ * The keys of a file, whether a passphrase protects it or not.
+ *
+ * @param ask - called for a protected file only; the passphrase is wiped after use
+ * @returns null if there is no such file
+ * @throws {Fault} as loadKeyFile, and denied if the passphrase is wrong
+ */
+export async function openKeyFile(
+  suite: Suite,
+  path: string,
+  ask: () => Promise<Uint8Array>,
+): Promise<IdentityKeys | null> {
+  const known = withKeyFile(suite, path, (content) =>
+    content.protection === "none" ? keysOf(suite, content.secrets) : copied(content),
+  );
+  if (known === null || !("protection" in known)) return known;
+  const passphrase = await ask();
   try {
-    const { mode, uid } = lstatSync(path);
-    if ((mode & 0o077) !== 0 || uid !== process.getuid?.())
-      throw new Fault("config", `others may read the key file ${path}`, `chmod 600 ${path}`);
-    const intact =
-      file.length === LENGTH &&
-      equalBytes(file.subarray(0, MAGIC.length), MAGIC) &&
-      equalBytes(file.subarray(LENGTH - 32), checksum(suite, file));
-    if (!intact)
-      throw new Fault(
-        "integrity",
-        `the key file ${path} is damaged`,
-        "restore it from a backup; without one, have the identity revoked and enrol anew",
-      );
-    return keysOf(suite, file);
+    const keys = await unprotected(suite, known, passphrase);
+    if (keys !== null) return keys;
+  } finally {
+    passphrase.fill(0);
+  }
+  throw new Fault(
+    "denied",
+    `the passphrase does not open ${path}, or the file was changed`,
+    "try again; without the passphrase, have the identity revoked and enrol anew",
+  );
+}
+
+/** How a key file is protected, without opening it; null if there is none. Throws as loadKeyFile. */
+export function protectionOf(suite: Suite, path: string): KeyFileContent["protection"] | null {
+  return withKeyFile(suite, path, ({ protection }) => protection);
+}
+
+/**
+ * Puts the same keys under a passphrase, or with null under none.
+ *
+ * @throws {Fault} try-later if the file holds other keys by now; it is left as it is
+ */
+export async function rewriteKeyFile(
+  suite: Suite,
+  path: string,
+  keys: IdentityKeys,
+  passphrase: Uint8Array | null,
+): Promise<void> {
+  const file = await keyFileOf(suite, keys, passphrase);
+  try {
+    const present = withKeyFile(suite, path, (content) =>
+      content.protection === "none"
+        ? publicKeysOf(keysOf(suite, content.secrets))
+        : Uint8Array.from(content.publicKeys),
+    );
+    if (present === null || !equalBytes(present, publicKeysOf(keys)))
+      throw new Fault("try-later", `${path} was changed meanwhile`, "run the command again");
+    replaceFile(path, file);
   } finally {
     file.fill(0);
   }
 }
 
-function keysOf(suite: Suite, file: Uint8Array): IdentityKeys {
-  const part = (i: number): Uint8Array => {
-    const secret = suite.allocSecret(32);
-    secret.set(file.subarray(MAGIC.length + 32 * i, MAGIC.length + 32 * (i + 1)));
-    return secret;
+/** Hands what a file holds to `use`, and wipes the file's bytes. */
+function withKeyFile<T>(suite: Suite, path: string, use: (content: KeyFileContent) => T): T | null {
+  const file = readBounded(path, MAX_BYTES);
+  if (file === null) return null;
+  try {
+    requirePrivate(path);
+    const content = parseKeyFile(suite, file);
+    if (content !== null) return use(content);
+  } finally {
+    file.fill(0);
+  }
+  throw new Fault(
+    "integrity",
+    `the key file ${path} is damaged`,
+    "restore it from a backup; without one, have the identity revoked and enrol anew",
+  );
+}
+
+/** docs/KEYS.md, KEYS-1. */
+function requirePrivate(path: string): void {
+  for (const [place, mode] of [
+    [path, "600"],
+    [dirname(path), "700"],
+  ] as const) {
+    const found = lstatSync(place);
+    const own = process.getuid?.() ?? -1;
+    if (found.uid !== own)
+      throw new Fault("config", `${place} belongs to another user`, `chown ${own} ${place}`);
+    if ((found.mode & 0o077) !== 0)
+      throw new Fault("config", `others may read the key file ${path}`, `chmod ${mode} ${place}`);
+  }
+}
+
+/** Of its own, for later: the file's bytes are wiped. A Buffer's `slice` is a view. */
+function copied(content: ProtectedKeys): ProtectedKeys {
+  const { header, publicKeys, box } = content;
+  return {
+    ...content,
+    header: Uint8Array.from(header),
+    publicKeys: Uint8Array.from(publicKeys),
+    box: Uint8Array.from(box),
   };
-  const pair = (secretKey: Uint8Array): X25519KeyPair =>
-    lazily({ secretKey }, "publicKey", () => suite.x25519PublicKey(secretKey));
-  const signingSeed = part(2);
-  const known = { noise: pair(part(0)), sealing: pair(part(1)), signingSeed };
-  return lazily(known, "signingKey", () => suite.ed25519PublicKey(signingSeed));
-}
-
-/** Most programs need one of the three public keys, and each takes a millisecond when cold. */
-function lazily<T extends object, K extends string>(
-  known: T,
-  name: K,
-  compute: () => Uint8Array,
-): T & { readonly [key in K]: Uint8Array } {
-  let computed: Uint8Array | null = null;
-  Object.defineProperty(known, name, { enumerable: true, get: () => (computed ??= compute()) });
-  return known as T & { readonly [key in K]: Uint8Array };
-}
-
-function checksum(suite: Suite, file: Uint8Array): Uint8Array {
-  return suite.blake2s(file.subarray(0, LENGTH - 32));
 }

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { Suite } from "@sesame/core-crypto";
 import { BUS_HOST, Fault, OPERATOR } from "@sesame/core-types";
 import { identityOf, loadInstallation, type Installation } from "../install/installation.ts";
-import { loadKeyFile } from "../install/key-file.ts";
+import { openKeyFile, type IdentityKeys } from "../install/key-file.ts";
 import { pathsFrom, type Paths } from "../install/paths.ts";
 import { connectBus, type BusClient } from "./bus-client.ts";
 
@@ -10,15 +10,19 @@ export type OpenOptions = {
   readonly suite: Suite;
   /** Name of the identity whose key file to use; null connects unregistered. */
   readonly as?: string | null;
+  /** Keys that are open already, instead of the file's. */
+  readonly keys?: Pick<IdentityKeys, "noise"> | null;
+  /** Asked where a passphrase protects the key file. Its answer is wiped after use. */
+  readonly passphrase?: () => Promise<Uint8Array>;
   readonly paths?: Paths;
   readonly timeoutMs?: number;
 };
 
 /** Connects to this user's bus, with the keys of an identity of this installation. */
 export async function openBus(options: OpenOptions): Promise<BusClient> {
-  const { suite, as = OPERATOR, paths = pathsFrom(process.env) } = options;
+  const { suite, paths = pathsFrom(process.env) } = options;
   const installation = requireInstallation(suite, paths);
-  const keys = as === null ? null : loadKeyFile(suite, join(paths.keys, `${as}.key`));
+  const keys = options.keys === undefined ? await keysOf(options, paths) : options.keys;
   return connectBus({
     socket: paths.socket,
     suite,
@@ -27,6 +31,19 @@ export async function openBus(options: OpenOptions): Promise<BusClient> {
     identities: installation.identities,
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
   });
+}
+
+function keysOf({ suite, as = OPERATOR, passphrase }: OpenOptions, paths: Paths) {
+  if (as === null) return null;
+  return openKeyFile(suite, join(paths.keys, `${as}.key`), passphrase ?? nobodyToAsk);
+}
+
+function nobodyToAsk(): never {
+  throw new Fault(
+    "config",
+    "a passphrase protects the key file, and there is nobody to ask for it",
+    "call openBus with `passphrase`, or remove it: `sesame --as NAME key unprotect`",
+  );
 }
 
 /** @throws {Fault} config, if `sesame init` has not run */

@@ -1,0 +1,77 @@
+import { nodeSuite as suite } from "@sesame/core-crypto/node";
+import { openKeyFile, protectionOf, rewriteKeyFile } from "@sesame/core-ipc/daemon";
+import { Denial, Fault, isIdentityName, isReservedName, OPERATOR } from "@sesame/core-types";
+import { keyFileOf, openKeys, pathsOf, type Context } from "../context.ts";
+import { askNewPassphrase, askToChange } from "../io/passphrase.ts";
+import type { Outcome } from "../render.ts";
+
+/** Puts the identity's keys under a passphrase; with `change` under another one. */
+export async function keyProtect(
+  context: Context,
+  { change = false }: { readonly change?: boolean },
+): Promise<Outcome> {
+  const { env, identity } = context;
+  const { path, protection } = keyFile(context);
+  if (protection === "passphrase" && !change)
+    return outcome(context, false, `A passphrase protects the keys of ${identity} already.`);
+  const ask =
+    protection === "passphrase"
+      ? askToChange(env, identity)
+      : { present: noPassphrase, next: () => askNewPassphrase(env, identity) };
+  const keys = await openKeyFile(suite, path, ask.present);
+  if (keys === null) throw noKeyFile(identity);
+  const passphrase = await ask.next();
+  try {
+    await rewriteKeyFile(suite, path, keys, passphrase);
+  } finally {
+    passphrase.fill(0);
+  }
+  const text = `A ${change ? "new " : ""}passphrase protects the keys of ${identity}.`;
+  return outcome(context, true, text);
+}
+
+/** Removes the passphrase. */
+export async function keyUnprotect(context: Context): Promise<Outcome> {
+  const { identity } = context;
+  const { path, protection } = keyFile(context);
+  if (protection === "none")
+    return outcome(context, false, `No passphrase protects the keys of ${identity}.`);
+  const keys = await openKeys(context);
+  if (keys === null) throw noKeyFile(identity);
+  await rewriteKeyFile(suite, path, keys, null);
+  return outcome(context, true, `No passphrase protects the keys of ${identity} any more.`);
+}
+
+/** docs/KEYS.md, KEYS-6: daemons start unattended. */
+function keyFile(context: Context): { path: string; protection: "none" | "passphrase" } {
+  const { identity } = context;
+  if (!isIdentityName(identity)) throw new Denial("name-invalid", "name of an identity");
+  if (isReservedName(identity) && identity !== OPERATOR)
+    throw new Fault(
+      "usage",
+      `${identity} starts unattended, so its keys have no passphrase`,
+      "name the identity of a person or an agent: `sesame --as NAME key protect`",
+    );
+  const path = keyFileOf(pathsOf(context), identity);
+  const protection = protectionOf(suite, path);
+  if (protection === null) throw noKeyFile(identity);
+  return { path, protection };
+}
+
+function noPassphrase(): Promise<Uint8Array> {
+  throw new Fault("try-later", "the key file was changed meanwhile", "run the command again");
+}
+
+function noKeyFile(identity: string): Fault {
+  return new Fault(
+    "config",
+    `there is no key file of ${identity}`,
+    identity === OPERATOR
+      ? "run `sesame init`"
+      : `\`sesame agent enroll --name ${identity}\` makes one`,
+  );
+}
+
+function outcome({ identity }: Context, changed: boolean, text: string): Outcome {
+  return { text, data: { name: identity, changed } };
+}
