@@ -5,11 +5,13 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import { protectionOf } from "@sesame/core-ipc/daemon";
-import { Home, SESAME, type Ran } from "../helpers/home.ts";
+import { python, withoutModules } from "../helpers/debian-python.ts";
+import { Home, PASSWORD, SESAME, type Ran } from "../helpers/home.ts";
 import { onTerminal } from "../helpers/terminal.ts";
 
 const PASSPHRASE = "open, please";
 const DENIED = 77;
+const NO_PYTHON = withoutModules("cryptography");
 
 let home: Home;
 
@@ -134,6 +136,42 @@ test("an agent's keys take one, and it is asked for once to enrol", () => {
   assert.match(withLines(PASSPHRASE, enroll).out, /ci waits/);
   home.must(["agent", "reject", "ci"]);
 });
+
+test(
+  "[KEYS-9] a key of another program becomes an agent's, once it is let in",
+  { skip: NO_PYTHON },
+  () => {
+    const path = join(home.path, "foreign.json");
+    const program = `
+import base64, hashlib, json, sys
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+salt, nonce = b"s" * 32, b"n" * 12
+key = hashlib.pbkdf2_hmac("sha256", sys.argv[1].encode(), salt, 600000, 32)
+text = lambda given: base64.b64encode(given).decode()
+print(json.dumps({"kdf": "PBKDF2-HMAC-SHA256", "iterations": 600000, "salt": text(salt),
+  "cipher": "AES-256-GCM", "nonce": text(nonce),
+  "ciphertext": text(AESGCM(key).encrypt(nonce, b"k" * 32, None))}))`;
+    const made = python(["-c", program, PASSPHRASE]);
+    assert.equal(made.exit, 0, made.err);
+    writeFileSync(path, made.out);
+    const take = ["key", "import", path, "--name", "old-hand"];
+    assert.equal(withLines("wrong", take).exit, DENIED);
+    const taken = JSON.parse(withLines(PASSPHRASE, [...take, "--json"]).out) as {
+      changed: boolean;
+      signingKey: string;
+    };
+    assert.equal(taken.changed, true);
+    const key = suite.ed25519PublicKey(Buffer.alloc(32, "k"));
+    assert.equal(taken.signingKey, Buffer.from(key).toString("hex"));
+    assert.match(withLines(PASSPHRASE, take).out, /already/);
+    assert.equal(withLines(PASSPHRASE, ["--as", "old-hand", "secret", "list"]).exit, DENIED);
+    const enroll = ["agent", "enroll", "--name", "old-hand", "--kind", "ai"];
+    assert.equal(withLines(PASSPHRASE, enroll).exit, 0);
+    home.must(["agent", "approve", "old-hand"], `${PASSWORD}\n`);
+    assert.match(withLines(PASSPHRASE, ["--as", "old-hand", "secret", "list"]).out, /api\/key/);
+    assert.equal(withLines(PASSPHRASE, ["key", "import", path, "--name", "operator"]).exit, 73);
+  },
+);
 
 test("[KEYS-1] a key directory that others may enter is refused with the remedy", () => {
   chmodSync(home.paths.keys, 0o755);

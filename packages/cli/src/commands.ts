@@ -337,6 +337,13 @@ export const COMMANDS: readonly Command[] = [
     run: async (context) => (await import("./commands/key.ts")).keyUnprotect(context),
   },
   {
+    usage: "key import <file>",
+    summary: "take over a signing key that another program sealed under a passphrase",
+    flags: [["--name <name>", "identity that is to have it"]],
+    run: async (context, [file = ""], flags) =>
+      (await import("./commands/key.ts")).keyImport(context, file, flags),
+  },
+  {
     usage: "record renew",
     summary: "make a restored installation record the latest; asks for the root key's password",
     run: async (context) => (await import("./commands/record.ts")).recordRenew(context),

@@ -32,7 +32,7 @@ export function openKeys({ env, identity }: Context): Promise<IdentityKeys | nul
   const path = keyFileOf(pathsFrom(env), identity);
   return openKeyFile(nodeSuite, path, async () => {
     const { askPassphrase } = await import("./io/passphrase.ts");
-    return askPassphrase(env, identity);
+    return askPassphrase(env, `the keys of ${identity}`);
   });
 }
 

@@ -15,13 +15,16 @@ export {
   replaceFile,
 } from "./io/files.ts";
 export { PanicMark } from "./io/panic-mark.ts";
+export { openForeignKey } from "./install/foreign-key.ts";
 export { requireInstallation } from "./io/open-bus.ts";
 export { pathsFrom, type Paths } from "./install/paths.ts";
 export {
+  createImportedKeyFile,
   createKeyFile,
   loadKeyFile,
   openKeyFile,
   protectionOf,
+  publicKeysIn,
   rewriteKeyFile,
   type IdentityKeys,
 } from "./install/key-file.ts";

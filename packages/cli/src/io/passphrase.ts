@@ -7,10 +7,10 @@ import { readLine } from "./stdin.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Asks for the passphrase of an identity's keys; the caller wipes it. */
-export async function askPassphrase(env: Environment, name: string): Promise<Uint8Array> {
+/** Asks for the passphrase of something; the caller wipes it. */
+export async function askPassphrase(env: Environment, what: string): Promise<Uint8Array> {
   const [line] = linesOf(env, 1) ?? [];
-  return line ?? promptOnTerminal(`Passphrase of the keys of ${name}: `);
+  return line ?? promptOnTerminal(`Passphrase of ${what}: `);
 }
 
 /** Asks for a new passphrase; the caller wipes it. */

@@ -6,6 +6,7 @@ import { createFile, readBounded, replaceFile } from "../io/files.ts";
 import {
   keyFileOf,
   keysOf,
+  keysWith,
   newKeys,
   parseKeyFile,
   publicKeysOf,
@@ -81,6 +82,31 @@ export async function openKeyFile(
   );
 }
 
+/**
+ * Makes the keys of an identity that has a signing key already, under a passphrase.
+ *
+ * @param signingSeed - Ed25519, 32 bytes
+ * @returns false if the file exists; it is left as it is
+ */
+export async function createImportedKeyFile(
+  suite: Suite,
+  path: string,
+  signingSeed: Uint8Array,
+  passphrase: Uint8Array,
+): Promise<boolean> {
+  const file = await keyFileOf(suite, keysWith(suite, signingSeed), passphrase);
+  return createFile(path, file);
+}
+
+/** The public keys of a file, in the order of its secrets; null if there is none. */
+export function publicKeysIn(suite: Suite, path: string): Uint8Array | null {
+  return withKeyFile(suite, path, (content) =>
+    content.protection === "none"
+      ? publicKeysOf(keysOf(suite, content.secrets))
+      : Uint8Array.from(content.publicKeys),
+  );
+}
+
 /** How a key file is protected, without opening it; null if there is none. Throws as loadKeyFile. */
 export function protectionOf(suite: Suite, path: string): KeyFileContent["protection"] | null {
   return withKeyFile(suite, path, ({ protection }) => protection);
@@ -99,11 +125,7 @@ export async function rewriteKeyFile(
 ): Promise<void> {
   const file = await keyFileOf(suite, keys, passphrase);
   try {
-    const present = withKeyFile(suite, path, (content) =>
-      content.protection === "none"
-        ? publicKeysOf(keysOf(suite, content.secrets))
-        : Uint8Array.from(content.publicKeys),
-    );
+    const present = publicKeysIn(suite, path);
     if (present === null || !equalBytes(present, publicKeysOf(keys)))
       throw new Fault("try-later", `${path} was changed meanwhile`, "run the command again");
     replaceFile(path, file);

@@ -53,6 +53,16 @@ export function newKeys(suite: Suite): { readonly keys: IdentityKeys; readonly f
   return { keys: keysOf(suite, file.subarray(PLAIN.length)), file };
 }
 
+/** Fresh keys beside a signing key that there is already. */
+export function keysWith(suite: Suite, signingSeed: Uint8Array): IdentityKeys {
+  const secrets = suite.allocSecret(KEYS_BYTES);
+  secrets.set(suite.randomBytes(64));
+  secrets.set(signingSeed, 64);
+  const keys = keysOf(suite, secrets);
+  suite.freeSecret(secrets);
+  return keys;
+}
+
 /** The file of some keys, under a passphrase or, with null, without. */
 export async function keyFileOf(
   suite: Suite,
