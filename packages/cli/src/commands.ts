@@ -269,6 +269,7 @@ export const COMMANDS: readonly Command[] = [
       ["--kind <kind>", "service, ai or extension"],
       ["--clearance <level>", "highest level of messages that it wants", "internal"],
       ["--want <scope>", "what it will do, as in 'secret-list secret-use:ci/*'"],
+      ["--signer <key>", "ssh-agent:SHA256:… signs instead of a key in the file"],
     ],
     run: async (context, _, flags) =>
       (await import("./commands/agent.ts")).agentEnroll(context, flags),

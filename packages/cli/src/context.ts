@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { isatty } from "node:tty";
 import { nodeSuite } from "@sesame/core-crypto/node";
 import { openBus, type BusClient } from "@sesame/core-ipc/client";
-import { openKeyFile, pathsFrom, type IdentityKeys, type Paths } from "@sesame/core-ipc/daemon";
+import { openKeyFile, pathsFrom, type HeldKeys, type Paths } from "@sesame/core-ipc/daemon";
 import { Denial, Fault, isIdentityName, limits, OPERATOR } from "@sesame/core-types";
 import { requestedProfiles } from "./profiles.ts";
 import { isManaged } from "./systemd/managed.ts";
@@ -15,7 +15,7 @@ export type Context = {
   /** Name of the identity to be: `--as`, else SESAME_IDENTITY, else the operator. */
   readonly identity: string;
   /** Its keys, where they are open already. */
-  readonly keys?: IdentityKeys;
+  readonly keys?: HeldKeys;
 };
 
 /** The key file of an identity; made by `sesame init` or `sesame agent enroll`. */
@@ -28,7 +28,7 @@ export function pathsOf({ env }: Context): Paths {
 }
 
 /** Opens the keys of the context's identity, with its passphrase if need be; null without a file. */
-export function openKeys({ env, identity }: Context): Promise<IdentityKeys | null> {
+export function openKeys({ env, identity }: Context): Promise<HeldKeys | null> {
   const path = keyFileOf(pathsFrom(env), identity);
   return openKeyFile(nodeSuite, path, async () => {
     const { askPassphrase } = await import("./io/passphrase.ts");

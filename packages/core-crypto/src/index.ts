@@ -10,5 +10,6 @@ export {
   unwrapWithPassword,
   wrapWithPassword,
 } from "./sealed-box.ts";
+export { sha256 } from "./sha256.ts";
 export { type AllocSecret, allocSecret, type FreeSecret, moveSecret, wipe } from "./secure.ts";
 export type { Aead, Suite, X25519KeyPair } from "./suite.ts";

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 
 /** SHA-256 of what comes in pieces, for files. FIPS 180-4 */
 export type Sha256 = {
@@ -8,11 +8,16 @@ export type Sha256 = {
 };
 
 export function createSha256(): Sha256 {
-  const hash = createHash("sha256");
+  const state = createHash("sha256");
   return {
     update: (bytes) => {
-      hash.update(bytes);
+      state.update(bytes);
     },
-    digest: () => new Uint8Array(hash.digest()),
+    digest: () => new Uint8Array(state.digest()),
   };
+}
+
+/** SHA-256 of what is there at once, 32 bytes. FIPS 180-4 */
+export function sha256(bytes: Uint8Array): Uint8Array {
+  return hash("sha256", bytes, "buffer");
 }

@@ -16,16 +16,21 @@ export {
 } from "./io/files.ts";
 export { PanicMark } from "./io/panic-mark.ts";
 export { openForeignKey } from "./install/foreign-key.ts";
+export { agentFingerprint } from "./ssh-agent/messages.ts";
+export { signWith } from "./io/signer.ts";
+export { agentKeys, type AgentKey } from "./io/ssh-agent.ts";
 export { requireInstallation } from "./io/open-bus.ts";
 export { pathsFrom, type Paths } from "./install/paths.ts";
 export {
   createImportedKeyFile,
   createKeyFile,
+  createSignerKeyFile,
   loadKeyFile,
   openKeyFile,
   protectionOf,
   publicKeysIn,
   rewriteKeyFile,
+  type HeldKeys,
   type IdentityKeys,
 } from "./install/key-file.ts";
 export {

@@ -2,12 +2,16 @@ import { statSync } from "node:fs";
 import { printScope } from "@sesame/core-authority";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
+  agentFingerprint,
+  agentKeys,
   createKeyFile,
+  createSignerKeyFile,
   enrolmentProof,
   fingerprintOf,
   fingerprintWords,
   requireInstallation,
-  type IdentityKeys,
+  signWith,
+  type HeldKeys,
 } from "@sesame/core-ipc/daemon";
 import {
   Denial,
@@ -28,6 +32,7 @@ export type EnrolFlags = {
   readonly kind?: string;
   readonly clearance?: string;
   readonly want?: string;
+  readonly signer?: string;
 };
 
 /** Makes keys where there are none, and asks to become somebody with them. */
@@ -39,10 +44,11 @@ export async function agentEnroll(context: Context, flags: EnrolFlags): Promise<
   if (!isIdentityName(name)) throw new Denial("name-invalid", "name of an identity");
   if (isReservedName(name)) throw new Denial("name-taken", name);
   const applicant = { ...context, identity: name };
-  const keys = await keysFor(applicant);
+  const keys = await keysFor(applicant, flags.signer);
   return withBus({ ...applicant, keys }, async (bus) => {
     const wanted = { name, kind, clearance, wants, ...publicKeys(keys) };
-    const signature = suite.ed25519Sign(keys.signingSeed, enrolmentProof(bus.session, wanted));
+    const proof = enrolmentProof(bus.session, wanted);
+    const signature = await signWith(suite, keys, proof, context.env["SSH_AUTH_SOCK"]);
     const { state } = await bus.call("agent.enroll", { ...wanted, signature });
     const fingerprint = fingerprintOf(suite, wanted);
     const words = fingerprintWords(suite, wanted);
@@ -66,20 +72,53 @@ export function agentStatus(context: Context): Promise<Outcome> {
 }
 
 /** A name whose key file is lost stays with its identity: new keys would not be that one's. */
-async function keysFor(context: Context): Promise<IdentityKeys> {
-  const { identity: name } = context;
+async function keysFor(context: Context, signer: string | undefined): Promise<HeldKeys> {
+  const { identity: name, env } = context;
   const paths = pathsOf(context);
   const path = keyFileOf(paths, name);
   const { identities } = requireInstallation(suite, paths);
   const there = statSync(path, { throwIfNoEntry: false }) !== undefined;
   if (!there && identities.some((identity) => identity.name === name))
     throw new Denial("name-taken", name);
-  const keys = createKeyFile(suite, path) ?? (await openKeys(context));
+  const wanted = signer === undefined ? null : fingerprintIn(signer);
+  if (!there && wanted !== null)
+    await createSignerKeyFile(suite, path, await offered(env["SSH_AUTH_SOCK"], wanted));
+  const made = there || wanted !== null ? null : createKeyFile(suite, path);
+  const keys = made ?? (await openKeys(context));
   if (keys === null) throw new Denial("storage-failed", "key file");
-  return keys;
+  const held = keys.signingSeed === null ? agentFingerprint(keys.signingKey) : null;
+  if (wanted === null || wanted === held) return keys;
+  throw new Fault(
+    "exists",
+    `${name} signs with ${held ?? "a key in its file"} already`,
+    "enrol under another name, or without `--signer`",
+  );
 }
 
-function publicKeys({ noise, sealing, signingKey }: IdentityKeys) {
+function fingerprintIn(signer: string): string {
+  const fingerprint = /^ssh-agent:(SHA256:[A-Za-z0-9+/]{43})$/.exec(signer)?.[1];
+  if (fingerprint !== undefined) return fingerprint;
+  throw new Fault(
+    "usage",
+    "--signer must be ssh-agent:SHA256:… with a key's fingerprint",
+    "`ssh-add -l` shows the fingerprints",
+  );
+}
+
+/** The public key of an Ed25519 key that the agent has. */
+async function offered(socket: string | undefined, wanted: string): Promise<Uint8Array> {
+  const found = (await agentKeys(socket)).find(({ fingerprint }) => fingerprint === wanted);
+  if (found?.publicKey) return found.publicKey;
+  throw new Fault(
+    found === undefined ? "not-found" : "data",
+    found === undefined
+      ? `the ssh-agent has no key ${wanted}`
+      : `${wanted} is no plain Ed25519 key, so it cannot sign for an identity`,
+    "`ssh-add -l` shows its keys; `ssh-keygen -t ed25519` makes one that fits",
+  );
+}
+
+function publicKeys({ noise, sealing, signingKey }: HeldKeys) {
   return { noiseKey: noise.publicKey, sealingKey: sealing.publicKey, signingKey };
 }
 

@@ -6,7 +6,7 @@ import {
   loadInstallation,
   privateDirectory,
   saveInstallation,
-  type IdentityKeys,
+  type HeldKeys,
   type Paths,
 } from "@sesame/core-ipc/daemon";
 import {
@@ -161,7 +161,7 @@ async function identitiesOf(context: Context, members: readonly Member[]): Promi
   return identities;
 }
 
-async function keysOf(context: Context): Promise<IdentityKeys> {
+async function keysOf(context: Context): Promise<HeldKeys> {
   const path = keyFileOf(pathsOf(context), context.identity);
   const keys = createKeyFile(suite, path) ?? (await openKeys(context));
   if (keys === null) throw new Denial("storage-failed", "key file");

@@ -5,18 +5,19 @@ import { Fault } from "@sesame/core-types";
 import { createFile, readBounded, replaceFile } from "../io/files.ts";
 import {
   keyFileOf,
-  keysOf,
-  keysWith,
+  keysBeside,
+  keysIn,
   newKeys,
   parseKeyFile,
   publicKeysOf,
   unprotected,
+  type HeldKeys,
   type IdentityKeys,
   type KeyFileContent,
   type ProtectedKeys,
 } from "./key-format.ts";
 
-export type { IdentityKeys } from "./key-format.ts";
+export type { HeldKeys, IdentityKeys, SignerKind } from "./key-format.ts";
 
 const MAX_BYTES = 4096;
 
@@ -35,15 +36,24 @@ export function createKeyFile(suite: Suite, path: string): IdentityKeys | null {
 }
 
 /**
- * The keys of a file that no passphrase protects, for whoever starts unattended.
+ * All keys of a file that no passphrase protects, for whoever starts unattended.
  *
  * @returns null if there is no such file
- * @throws {Fault} config if others may read it or a passphrase protects it, integrity if it is
- *   damaged
+ * @throws {Fault} config if others may read it, a passphrase protects it or an ssh-agent has its
+ *   signing key, integrity if it is damaged
  */
 export function loadKeyFile(suite: Suite, path: string): IdentityKeys | null {
   return withKeyFile(suite, path, (content) => {
-    if (content.protection === "none") return keysOf(suite, content.secrets);
+    if (content.protection === "none") {
+      const keys = keysIn(suite, content);
+      const { signingSeed } = keys;
+      if (signingSeed !== null) return Object.assign(keys, { signingSeed });
+      throw new Fault(
+        "config",
+        `an ssh-agent holds the signing key of ${path}, and it is needed in the file`,
+        "use the identity from the command line, or enrol one with all keys in its file",
+      );
+    }
     throw new Fault(
       "config",
       `a passphrase protects the key file ${path}, and there is nobody to ask for it`,
@@ -63,9 +73,9 @@ export async function openKeyFile(
   suite: Suite,
   path: string,
   ask: () => Promise<Uint8Array>,
-): Promise<IdentityKeys | null> {
+): Promise<HeldKeys | null> {
   const known = withKeyFile(suite, path, (content) =>
-    content.protection === "none" ? keysOf(suite, content.secrets) : copied(content),
+    content.protection === "none" ? keysIn(suite, content) : copied(content),
   );
   if (known === null || !("protection" in known)) return known;
   const passphrase = await ask();
@@ -94,15 +104,34 @@ export async function createImportedKeyFile(
   signingSeed: Uint8Array,
   passphrase: Uint8Array,
 ): Promise<boolean> {
-  const file = await keyFileOf(suite, keysWith(suite, signingSeed), passphrase);
+  const file = await keyFileOf(suite, keysBeside(suite, { seed: signingSeed }), passphrase);
   return createFile(path, file);
+}
+
+/**
+ * Makes the keys of an identity whose signing key is in an ssh-agent.
+ *
+ * @param signingKey - Ed25519 public key, 32 bytes
+ * @returns false if the file exists; it is left as it is
+ */
+export async function createSignerKeyFile(
+  suite: Suite,
+  path: string,
+  signingKey: Uint8Array,
+): Promise<boolean> {
+  const file = await keyFileOf(suite, keysBeside(suite, { publicKey: signingKey }), null);
+  try {
+    return createFile(path, file);
+  } finally {
+    file.fill(0);
+  }
 }
 
 /** The public keys of a file, in the order of its secrets; null if there is none. */
 export function publicKeysIn(suite: Suite, path: string): Uint8Array | null {
   return withKeyFile(suite, path, (content) =>
     content.protection === "none"
-      ? publicKeysOf(keysOf(suite, content.secrets))
+      ? publicKeysOf(keysIn(suite, content))
       : Uint8Array.from(content.publicKeys),
   );
 }
@@ -120,7 +149,7 @@ export function protectionOf(suite: Suite, path: string): KeyFileContent["protec
 export async function rewriteKeyFile(
   suite: Suite,
   path: string,
-  keys: IdentityKeys,
+  keys: HeldKeys,
   passphrase: Uint8Array | null,
 ): Promise<void> {
   const file = await keyFileOf(suite, keys, passphrase);

@@ -7,6 +7,7 @@ import { wrapWithPassword } from "@sesame/core-crypto";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
   createKeyFile,
+  createSignerKeyFile,
   loadKeyFile,
   openKeyFile,
   protectionOf,
@@ -23,7 +24,8 @@ const CHECKSUM_BYTES = 32;
 const text = (words: string): Uint8Array => new TextEncoder().encode(words);
 const asks = (words: string) => async (): Promise<Uint8Array> => text(words);
 const unasked = (): never => assert.fail("nobody is to be asked");
-const hex = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString("hex");
+const hex = (bytes: Uint8Array | null | undefined): string =>
+  Buffer.from(bytes ?? []).toString("hex");
 
 type Protected = { readonly path: string; readonly keys: IdentityKeys; readonly file: Buffer };
 
@@ -127,6 +129,41 @@ test("[KEYS-3] a forged file with a fitting checksum is not opened", async (t) =
     );
     const opened = openKeyFile(suite, path, asks(PASSPHRASE));
     await assert.rejects(opened, { exit: "denied" }, `byte ${at}`);
+  }
+});
+
+test("[KEYS-10] a file whose signing key is elsewhere holds the other two, under a passphrase too", async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), "sesame-keys-"));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, "ci.key");
+  const signingKey = suite.ed25519PublicKey(Buffer.alloc(32, 6));
+  assert.equal(await createSignerKeyFile(suite, path, signingKey), true);
+  assert.equal(await createSignerKeyFile(suite, path, new Uint8Array(32)), false);
+  assert.equal(readFileSync(path).length, 33 + 96 + 64 + CHECKSUM_BYTES);
+  const keys = await openKeyFile(suite, path, unasked);
+  assert.ok(keys !== null);
+  assert.equal(keys.signingSeed, null);
+  assert.equal(hex(keys.signingKey), hex(signingKey));
+  assert.throws(() => loadKeyFile(suite, path), { name: "Fault", exit: "config" });
+  await rewriteKeyFile(suite, path, keys, text(PASSPHRASE));
+  const file = readFileSync(path);
+  const opened = await openKeyFile(suite, path, asks(PASSPHRASE));
+  assert.equal(hex(opened?.signingKey), hex(signingKey));
+  assert.equal(hex(opened?.noise.secretKey), hex(keys.noise.secretKey));
+  // SECURITY: with another public key in the file, the agent would sign for somebody else.
+  for (const at of [BOX_AT - 32, BOX_AT - 1]) {
+    writeFileSync(
+      path,
+      forged(file, (copy) => void (copy[at] = (copy[at] ?? 0) ^ 1)),
+    );
+    await assert.rejects(openKeyFile(suite, path, asks(PASSPHRASE)), { exit: "denied" });
+  }
+  for (const form of [0, 1, 2, 4]) {
+    writeFileSync(
+      path,
+      forged(file, (copy) => void (copy[32] = form)),
+    );
+    await assert.rejects(openKeyFile(suite, path, unasked), { exit: "integrity" });
   }
 });
 

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { Suite } from "@sesame/core-crypto";
 import { BUS_HOST, Fault, OPERATOR } from "@sesame/core-types";
 import { identityOf, loadInstallation, type Installation } from "../install/installation.ts";
-import { openKeyFile, type IdentityKeys } from "../install/key-file.ts";
+import { openKeyFile, type HeldKeys } from "../install/key-file.ts";
 import { pathsFrom, type Paths } from "../install/paths.ts";
 import { connectBus, type BusClient } from "./bus-client.ts";
 
@@ -11,7 +11,7 @@ export type OpenOptions = {
   /** Name of the identity whose key file to use; null connects unregistered. */
   readonly as?: string | null;
   /** Keys that are open already, instead of the file's. */
-  readonly keys?: Pick<IdentityKeys, "noise"> | null;
+  readonly keys?: Pick<HeldKeys, "noise"> | null;
   /** Asked where a passphrase protects the key file. Its answer is wiped after use. */
   readonly passphrase?: () => Promise<Uint8Array>;
   readonly paths?: Paths;
