@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
@@ -23,8 +23,9 @@ import {
 import { readDenial } from "../../packages/core-ipc/src/bus/dispatcher.ts";
 import { openRootKey } from "../../packages/cli/src/io/root-key.ts";
 import { auditEntries, recorded } from "../helpers/audit-log.ts";
-import { Home, PASSWORD } from "../helpers/home.ts";
+import { Home, PASSWORD, SESAME } from "../helpers/home.ts";
 import { RawClient } from "../helpers/raw-client.ts";
+import { onTerminal } from "../helpers/terminal.ts";
 
 const ENROLL = MESSAGES["agent.enroll"];
 const OPEN = { level: "open" } as const;
@@ -481,20 +482,109 @@ test("[ENROL-10] a revoked key has no right until it is let in again", async () 
     assert.equal(home.run(["agent", "revoke", name], `${PASSWORD}\n`).exit, 64);
 });
 
-test("[ENROL-11] a lost key file does not bring its identity back; a damaged one says so", () => {
+test("[ENROL-11] [KEYS-15] lost keys are replaced without their rights, and by an approval alone", async () => {
   // SECURITY: whoever removes a key file would get its rights under keys of its own.
+  const file = join(home.paths.keys, "greedy.key");
+  const former = home.json(["agent", "show", "greedy"]) as { id: string; fingerprint: string };
+  const live = await home.connect("greedy");
+  rmSync(file);
+  const lost = home.run(["--as", "greedy", "secret", "list"]);
+  assert.equal(lost.exit, 78, lost.err);
+  assert.match(lost.err, /sesame agent enroll --name greedy/);
+  const elsewhere = home.run(["agent", "enroll", "--name", "greedy", "--kind", "service"]);
+  assert.equal(elsewhere.exit, EXISTS, elsewhere.err);
+  assert.equal(loadKeyFile(suite, file), null);
+  const asked = home.json(["agent", "enroll", "--name", "greedy", "--kind", "ai"]) as {
+    replaces: boolean;
+    state: string;
+    fingerprint: string;
+  };
+  assert.deepEqual([asked.replaces, asked.state], [true, "pending"]);
+  assert.equal(home.run(["--as", "greedy", "secret", "list"]).exit, DENIED);
+  // The former keys lose nothing by it.
+  await live.call("secret.list", { profile: "default" });
+  assert.deepEqual(
+    listed()
+      .filter(({ name }) => name === "greedy")
+      .map(({ state, fingerprint }) => [state, fingerprint]),
+    [
+      ["registered", former.fingerprint],
+      ["replacement", asked.fingerprint],
+    ],
+  );
+  await recorded(
+    home,
+    "the replacement",
+    ({ action, object }) => action === "agent.enroll" && object === "replacement of greedy",
+  );
+  for (const [given, fingerprint] of [
+    ["wrong", asked.fingerprint],
+    [PASSWORD, former.fingerprint],
+  ] as const) {
+    const refused = ["agent", "approve", "greedy", "--fingerprint", fingerprint];
+    assert.equal(home.run(refused, `${given}\n`).exit, DENIED);
+  }
+  await live.call("secret.list", { profile: "default" });
+  // [KEYS-16]
+  const unseen = home.run(["agent", "approve", "greedy"], `${PASSWORD}\n`);
+  assert.equal(unseen.exit, 64, unseen.err);
+  const seen = await onTerminal(
+    [SESAME, "agent", "approve", "greedy"],
+    { env: home.env, cwd: home.path },
+    [["to let it in: ", `${PASSWORD}\r`]],
+  );
+  assert.equal(seen.exit, 0, seen.shown);
+  assert.match(seen.shown, /REPLACES greedy/);
+  for (const { fingerprint } of [former, asked]) assert.ok(seen.shown.includes(fingerprint));
+  assert.ok((await live.closed) !== null);
+  assert.notEqual((home.json(["agent", "show", "greedy"]) as { id: string }).id, former.id);
+  assert.match(home.must(["--as", "greedy", "secret", "list"]), /api\/key/);
+  assert.equal(listed().filter(({ name }) => name === "greedy").length, 1);
+});
+
+test("[KEYS-16] a suspended identity, one of another clearance and the operator are not replaced", async () => {
+  // SECURITY: asking for a name that was taken away would be a way back to it.
+  home.must(["agent", "suspend", "greedy"], `${PASSWORD}\n`);
+  const client = await RawClient.connect(home.paths, null);
+  const { wanted, seed } = applicant(client, "greedy");
+  const as = (clearance: Enrolment["clearance"]): Promise<string> => {
+    const asked = { ...wanted, clearance };
+    const proof = enrolmentProof(client.session, asked);
+    return ask(client, asked, suite.ed25519Sign(seed, proof));
+  };
+  assert.equal(await as("internal"), "name-taken");
+  home.must(["agent", "resume", "greedy"], `${PASSWORD}\n`);
+  assert.equal(await as("secrets-only"), "name-taken");
+  assert.equal(await as("internal"), "pending");
+  // What waits as a replacement stays when the record changes, and goes when the name is suspended.
+  home.must(["agent", "suspend", "greedy"], `${PASSWORD}\n`);
+  assert.equal(listed().filter(({ state }) => state === "replacement").length, 0);
+  home.must(["agent", "resume", "greedy"], `${PASSWORD}\n`);
+  client.close();
+});
+
+test("[KEYS-14] a damaged key file is kept aside, and other troubles move nothing", () => {
   const file = join(home.paths.keys, "greedy.key");
   const again = ["agent", "enroll", "--name", "greedy", "--kind", "ai"];
   const content = readFileSync(file);
-  writeFileSync(file, content.fill(0, 60, 70));
-  const damaged = home.run(again);
-  assert.equal(damaged.exit, 76);
-  assert.match(damaged.err, /damaged.*\n.*hint: restore it from a backup; without one, /);
+  chmodSync(file, 0o644);
+  assert.equal(home.run(again).exit, 78);
   assert.deepEqual(readFileSync(file), content);
-  rmSync(file);
-  assert.equal(home.run(again).exit, EXISTS);
-  assert.equal(loadKeyFile(suite, file), null);
-  revoke("greedy");
-  enroll("greedy");
+  chmodSync(file, 0o600);
+  writeFileSync(file, Buffer.from(content).fill(0, 60, 70));
+  const other = home.run(["--as", "greedy", "secret", "list"]);
+  assert.equal(other.exit, 76, other.err);
+  assert.match(other.err, /damaged.*\n.*hint: .*sesame agent enroll/);
+  const { aside, replaces, fingerprint } = home.json(again) as {
+    aside: string;
+    replaces: boolean;
+    fingerprint: string;
+  };
+  assert.equal(replaces, true);
+  assert.deepEqual(readFileSync(aside), Buffer.from(content).fill(0, 60, 70));
+  assert.ok(aside.startsWith(`${file}.damaged-`));
+  assert.equal((home.json(again) as { aside: null }).aside, null);
   assert.equal(home.run(["--as", "greedy", "secret", "list"]).exit, DENIED);
+  home.must(["agent", "approve", "greedy", "--fingerprint", fingerprint], `${PASSWORD}\n`);
+  assert.match(home.must(["--as", "greedy", "secret", "list"]), /api\/key/);
 });

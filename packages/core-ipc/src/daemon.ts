@@ -30,6 +30,7 @@ export {
   protectionOf,
   publicKeysIn,
   rewriteKeyFile,
+  setAsideIfDamaged,
   type HeldKeys,
   type IdentityKeys,
 } from "./install/key-file.ts";
@@ -49,6 +50,8 @@ export {
   steadfast,
   without,
   type Identities,
+  mayWait,
+  replacedBy,
 } from "./install/membership.ts";
 export {
   enrolmentProof,

@@ -15,6 +15,7 @@ import {
   type PeerEvidence,
   type Posture,
   type Trust,
+  type Enrolment,
 } from "@sesame/core-types";
 import type { Handlers, Holder, Peer, Served } from "@sesame/core-ipc/server";
 import type { LogFile } from "./io/log-files.ts";
@@ -56,7 +57,9 @@ export type Host = {
   readonly kindOf: (name: string) => IdentityKind | null;
   /** The connections of an identity. */
   readonly trustOf: (name: string) => readonly { readonly pid: number; readonly trust: Trust }[];
-  readonly isTaken: (name: string) => boolean;
+  readonly isTaken: (wanted: Enrolment) => boolean;
+  /** True if it waits to take the place of an identity. */
+  readonly isReplacement: (wanted: Enrolment) => boolean;
   readonly waitingRoom: () => WaitingRoom;
   /** Makes a new state durable. */
   readonly setWaitingRoom: (room: WaitingRoom) => void;
@@ -156,6 +159,7 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
         const admit = (): WaitingRoom =>
           enter(host.waitingRoom(), arrival, host.wallMs(), host.isTaken);
         if (admit() === host.waitingRoom()) return { state: "pending" };
+        if (host.isReplacement(enrolment)) call.about(null, `replacement of ${wanted.name}`);
         await call.record();
         // The operator may have changed the list while the record was written.
         host.setWaitingRoom(admit());

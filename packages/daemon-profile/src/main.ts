@@ -6,8 +6,9 @@ import {
   loadKeyFile,
   measurePosture,
   ofKey,
-  ofName,
   PanicMark,
+  mayWait,
+  replacedBy,
   RecordInForce,
   runDaemon,
   steadfast,
@@ -145,7 +146,8 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
       report: (session, posture) => bus.report(session, posture),
       kindOf: (name) => registry.byName(name)?.kind ?? null,
       trustOf: (name) => bus.trustOf(name),
-      isTaken: (name) => ofName(inForce.installation.identities, name) !== null,
+      isTaken: (wanted) => !mayWait(inForce.installation.identities, wanted),
+      isReplacement: (wanted) => replacedBy(inForce.installation.identities, wanted) !== null,
       waitingRoom: () => room,
       setWaitingRoom: (state) => {
         savePending(paths.pending, state);
@@ -197,7 +199,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     if (!inForce.adopt(found)) return;
     registry.replace(members(found));
     bus.reregister();
-    const left = room.filter(({ enrolment }) => ofName(found.identities, enrolment.name) === null);
+    const left = room.filter(({ enrolment }) => mayWait(found.identities, enrolment));
     if (left.length === room.length) return;
     savePending(paths.pending, left);
     room = left;

@@ -9,7 +9,10 @@ import {
   enrolmentProof,
   fingerprintOf,
   fingerprintWords,
+  mayWait,
+  replacedBy,
   requireInstallation,
+  setAsideIfDamaged,
   signWith,
   type HeldKeys,
 } from "@sesame/core-ipc/daemon";
@@ -20,9 +23,11 @@ import {
   isIdentityName,
   isReservedName,
   LEVELS,
+  type Identity,
 } from "@sesame/core-types";
 import { readWants } from "../agents/rights.ts";
 import { keyFileOf, openKeys, pathsOf, withBus, type Context } from "../context.ts";
+import { printable } from "../printable.ts";
 import type { Outcome } from "../render.ts";
 
 // What who wants to be somebody runs.
@@ -44,7 +49,8 @@ export async function agentEnroll(context: Context, flags: EnrolFlags): Promise<
   if (!isIdentityName(name)) throw new Denial("name-invalid", "name of an identity");
   if (isReservedName(name)) throw new Denial("name-taken", name);
   const applicant = { ...context, identity: name };
-  const keys = await keysFor(applicant, flags.signer);
+  const aside = setAsideIfDamaged(suite, keyFileOf(pathsOf(context), name));
+  const keys = await keysFor(applicant, { kind, clearance }, flags.signer);
   return withBus({ ...applicant, keys }, async (bus) => {
     const wanted = { name, kind, clearance, wants, ...publicKeys(keys) };
     const proof = enrolmentProof(bus.session, wanted);
@@ -52,15 +58,19 @@ export async function agentEnroll(context: Context, flags: EnrolFlags): Promise<
     const { state } = await bus.call("agent.enroll", { ...wanted, signature });
     const fingerprint = fingerprintOf(suite, wanted);
     const words = fingerprintWords(suite, wanted);
+    const { identities } = requireInstallation(suite, pathsOf(context));
+    const replaces = replacedBy(identities, wanted) !== null;
     const text =
       state === "pending"
         ? [
+            ...(aside === null ? [] : [`The damaged key file is kept: ${printable(aside)}`]),
+            ...(replaces ? [`These are new keys, in the place of the ones ${name} had.`] : []),
             `${name} waits for the operator, who runs: sesame agent approve ${name}`,
             `Both must see this fingerprint:  ${fingerprint}`,
             `in words:  ${words}`,
           ].join("\n")
         : `${name} is ${state}.`;
-    return { text, data: { name, state, fingerprint, words } };
+    return { text, data: { name, state, fingerprint, words, replaces, aside } };
   });
 }
 
@@ -71,15 +81,19 @@ export function agentStatus(context: Context): Promise<Outcome> {
   });
 }
 
-/** A name whose key file is lost stays with its identity: new keys would not be that one's. */
-async function keysFor(context: Context, signer: string | undefined): Promise<HeldKeys> {
+/** New keys have none of the rights that the lost ones have: they are another identity's. */
+async function keysFor(
+  context: Context,
+  about: Pick<Identity, "kind" | "clearance">,
+  signer: string | undefined,
+): Promise<HeldKeys> {
   const { identity: name, env } = context;
   const paths = pathsOf(context);
   const path = keyFileOf(paths, name);
   const { identities } = requireInstallation(suite, paths);
   const there = statSync(path, { throwIfNoEntry: false }) !== undefined;
-  if (!there && identities.some((identity) => identity.name === name))
-    throw new Denial("name-taken", name);
+  const fresh = { ...about, name, noiseKey: new Uint8Array(32) };
+  if (!there && !mayWait(identities, fresh)) throw new Denial("name-taken", name);
   const wanted = signer === undefined ? null : fingerprintIn(signer);
   if (!there && wanted !== null)
     await createSignerKeyFile(suite, path, await offered(env["SSH_AUTH_SOCK"], wanted));

@@ -1,10 +1,12 @@
 import { randomUUID } from "node:crypto";
+import { isatty } from "node:tty";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
   admitted,
   fingerprintOf,
   fingerprintWords,
   inState,
+  replacedBy,
   requireInstallation,
   without,
   type Applicant,
@@ -34,7 +36,10 @@ export function agentList(context: Context): Promise<Outcome> {
     const { identities } = requireInstallation(suite, pathsOf(context));
     const rows = [
       ...identities.map((identity) => ({ state: stateOf(identity), about: identity })),
-      ...pending.map(({ enrolment }) => ({ state: "pending", about: enrolment })),
+      ...pending.map(({ enrolment }) => ({
+        state: replacedBy(identities, enrolment) === null ? "pending" : "replacement",
+        about: enrolment,
+      })),
     ].map(({ state, about }) => {
       const { name, kind, clearance } = about;
       return { name, kind, clearance, state, fingerprint: fingerprintOf(suite, about) };
@@ -83,7 +88,9 @@ export function agentApprove(
     const { pending } = await bus.call("agent.list", {});
     const wanted = pending.find(({ enrolment }) => enrolment.name === name)?.enrolment;
     const known = requireInstallation(suite, paths).identities.find((one) => one.name === name);
-    const about = known ?? wanted;
+    const former =
+      wanted === undefined ? null : replacedBy(known === undefined ? [] : [known], wanted);
+    const about = former === null ? (known ?? wanted) : wanted;
     if (about === undefined) throw new Denial("not-waiting", name);
     const fingerprint = fingerprintOf(suite, about);
     const compact = (text: string): string => text.toLowerCase().replaceAll(/[\s-]/g, "");
@@ -96,19 +103,26 @@ export function agentApprove(
         `${name} has another fingerprint: ${fingerprint}`,
         "somebody else asks under this name; `sesame agent reject` it",
       );
-    if (known === undefined && wanted !== undefined) {
+    if (former !== null && expected === undefined && !isatty(0))
+      throw new Fault(
+        "usage",
+        `this replaces ${name}, and nobody is at a terminal to compare the fingerprints`,
+        `ask its holder for the new one, and add it: --fingerprint …`,
+      );
+    if (wanted !== undefined && (known === undefined || former !== null)) {
       const rights = rightsOf(wanted.kind, wanted.wants, given ?? null, more);
-      await admit(paths, wanted, rights);
+      await admit(paths, wanted, rights, former);
       await reloadRecord(bus);
       return {
         text: [
           `${name} is registered: ${wanted.kind}, clearance ${wanted.clearance}.`,
+          ...(former === null ? [] : ["The identity that had the name before is revoked."]),
           `It may: ${rights.capabilities.join(" ") || "nothing yet"}`,
           ...(rights.left === ""
             ? []
             : [`It asked for more, which it did not get: ${rights.left}`]),
         ].join("\n"),
-        data: { name, fingerprint, changed: true, ...rights },
+        data: { name, fingerprint, changed: true, replaced: former !== null, ...rights },
       };
     }
     await reloadRecord(bus);
@@ -191,10 +205,21 @@ function changed(context: Context, name: string, about: Change): Promise<Outcome
   });
 }
 
-async function admit(paths: Paths, wanted: Enrolment, rights: Rights): Promise<void> {
+async function admit(
+  paths: Paths,
+  wanted: Enrolment,
+  rights: Rights,
+  former: Identity | null,
+): Promise<void> {
   const { name, kind, clearance, wants } = wanted;
   const { capabilities, left } = rights;
   const question = [
+    ...(former === null
+      ? []
+      : [
+          `This REPLACES ${name}, whose keys are said to be lost. Whoever has them loses all rights:`,
+          `the former has the fingerprint ${fingerprintOf(suite, former)}`,
+        ]),
     `${name} (${kind}, ${clearance}) has the fingerprint ${fingerprintOf(suite, wanted)}`,
     `in words:    ${fingerprintWords(suite, wanted)}`,
     `it wants:    ${wants === "" ? "what its kind gets" : printable(wants)}`,
@@ -203,8 +228,19 @@ async function admit(paths: Paths, wanted: Enrolment, rights: Rights): Promise<v
   ].join("\n");
   const enrolledMs = Date.now();
   await changeRecord(paths, question, (present) =>
-    admitted(present, { ...wanted, id: randomUUID(), state: "active", enrolledMs, capabilities }),
+    admitted(withoutId(present, former), {
+      ...wanted,
+      id: randomUUID(),
+      state: "active",
+      enrolledMs,
+      capabilities,
+    }),
   );
+}
+
+/** The one that was shown, and no other of its name. */
+function withoutId(present: readonly Identity[], former: Identity | null): readonly Identity[] {
+  return present.filter(({ id }) => id !== former?.id);
 }
 
 /** A state as people see it: "registered" stands beside "pending" and "suspended". */

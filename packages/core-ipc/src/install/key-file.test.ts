@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
-import { createKeyFile, loadKeyFile } from "./key-file.ts";
+import { createKeyFile, loadKeyFile, setAsideIfDamaged } from "./key-file.ts";
 
 function place(t: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), "sesame-keys-"));
@@ -108,4 +108,20 @@ test("[INSTALL-3] a key file is never overwritten", (t) => {
   writeFileSync(path, "something else");
   assert.equal(createKeyFile(suite, path), null);
   assert.equal(readFileSync(path, "utf8"), "something else");
+});
+
+test("[KEYS-14] a damaged file is moved aside whole, an intact one stays", (t) => {
+  const path = place(t);
+  assert.equal(setAsideIfDamaged(suite, path), null);
+  createKeyFile(suite, path);
+  const intact = readFileSync(path);
+  assert.equal(setAsideIfDamaged(suite, path), null);
+  assert.deepEqual(readFileSync(path), intact);
+  for (const content of ["", "no key", Buffer.alloc(5_000)]) {
+    writeFileSync(path, content, { mode: 0o600 });
+    const aside = setAsideIfDamaged(suite, path) ?? "";
+    assert.deepEqual(readFileSync(aside), Buffer.from(content as string));
+    assert.equal(statSync(path, { throwIfNoEntry: false }), undefined);
+    rmSync(aside);
+  }
 });

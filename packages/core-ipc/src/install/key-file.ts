@@ -1,8 +1,8 @@
-import { lstatSync } from "node:fs";
+import { linkSync, lstatSync, renameSync, unlinkSync } from "node:fs";
 import { dirname } from "node:path";
 import { equalBytes, type Suite } from "@sesame/core-crypto";
 import { Fault } from "@sesame/core-types";
-import { createFile, readBounded, replaceFile } from "../io/files.ts";
+import { createFile, errorCode, fileFault, readBounded, replaceFile } from "../io/files.ts";
 import {
   keyFileOf,
   keysBeside,
@@ -163,6 +163,37 @@ export async function rewriteKeyFile(
   }
 }
 
+/**
+ * Moves a damaged key file to a name of its own; docs/KEYS.md, KEYS-14.
+ *
+ * @returns where it lies now; null if it is not damaged, or not there
+ * @throws {Fault} if it is no private file: that is nothing that new keys mend
+ */
+export function setAsideIfDamaged(suite: Suite, path: string): string | null {
+  if (!isDamaged(suite, path)) return null;
+  const aside = `${path}.damaged-${Date.now()}-${process.pid}`;
+  try {
+    renameSync(path, aside);
+    if (isDamaged(suite, aside)) return aside;
+    // Another command has mended it since: the file goes back, unless there is one again.
+    linkSync(aside, path);
+    unlinkSync(aside);
+  } catch (cause) {
+    if (!["ENOENT", "EEXIST"].includes(errorCode(cause))) throw fileFault(cause, path);
+  }
+  return null;
+}
+
+function isDamaged(suite: Suite, path: string): boolean {
+  try {
+    withKeyFile(suite, path, () => null);
+    return false;
+  } catch (cause) {
+    if (cause instanceof Fault && cause.exit === "integrity") return true;
+    throw cause;
+  }
+}
+
 /** Hands what a file holds to `use`, and wipes the file's bytes. */
 function withKeyFile<T>(suite: Suite, path: string, use: (content: KeyFileContent) => T): T | null {
   const file = readBounded(path, MAX_BYTES);
@@ -177,7 +208,7 @@ function withKeyFile<T>(suite: Suite, path: string, use: (content: KeyFileConten
   throw new Fault(
     "integrity",
     `the key file ${path} is damaged`,
-    "restore it from a backup; without one, have the identity revoked and enrol anew",
+    "restore it from a backup; without one, `sesame agent enroll` asks for new keys",
   );
 }
 

@@ -1,5 +1,5 @@
 import { equalBytes } from "@sesame/core-crypto";
-import { Denial, type Identity, type IdentityState } from "@sesame/core-types";
+import { Denial, isReservedName, type Identity, type IdentityState } from "@sesame/core-types";
 import { sameIdentity } from "./record.ts";
 
 // How the list of identities changes. What the operator signs is made here.
@@ -26,6 +26,33 @@ export function admitted(identities: Identities, identity: Identity): Identities
     identities.find((other) => equalBytes(other.signingKey, signingKey));
   if (holder !== undefined) throw new Denial("key-taken", holder.name);
   return [...identities, identity];
+}
+
+/**
+ * The identity that an applicant would replace: the active one that it says it is, whose keys are
+ * others. docs/KEYS.md, Lost and damaged files
+ */
+export function replacedBy(
+  identities: Identities,
+  wanted: Pick<Identity, "name" | "kind" | "clearance" | "noiseKey">,
+): Identity | null {
+  const known = ofName(identities, wanted.name);
+  const same =
+    known !== null &&
+    !isReservedName(known.name) &&
+    known.state === "active" &&
+    known.name === wanted.name &&
+    known.kind === wanted.kind &&
+    known.clearance === wanted.clearance;
+  return same && !equalBytes(known.noiseKey, wanted.noiseKey) ? known : null;
+}
+
+/** True if an applicant may wait under its name. */
+export function mayWait(
+  identities: Identities,
+  wanted: Pick<Identity, "name" | "kind" | "clearance" | "noiseKey">,
+): boolean {
+  return ofName(identities, wanted.name) === null || replacedBy(identities, wanted) !== null;
 }
 
 /** With one identity suspended, or active again. */

@@ -51,7 +51,7 @@ test("[ENROL-2] a name is one applicant's, one identity's or the suite's", () =>
   const room = enter([], wish("ci", 1), NOW, nobody);
   for (const name of ["ci", "CI", "operator", "OPERATOR", "daemon-secrets", "daemon-new"])
     assert.throws(() => enter(room, wish(name, 2), NOW, nobody), refuses("name-taken"), name);
-  const taken = (name: string): boolean => name === "other";
+  const taken = ({ name }: Enrolment): boolean => name === "other";
   assert.throws(() => enter(room, wish("other", 2), NOW, taken), refuses("name-taken"));
 });
 

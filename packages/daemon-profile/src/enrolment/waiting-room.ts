@@ -22,14 +22,14 @@ export function waiting(room: WaitingRoom, nowMs: number): WaitingRoom {
 /**
  * Lets somebody in whose keys are proved; who is in already stays as it is.
  *
- * @param isTaken - true for names of registered identities
+ * @param isTaken - true if it may not wait under its name because of an identity
  * @throws {Denial} name-taken, key-taken, waiting-room-full
  */
 export function enter(
   room: WaitingRoom,
   { enrolment, evidence }: Omit<Pending, "untilMs">,
   nowMs: number,
-  isTaken: (name: string) => boolean,
+  isTaken: (wanted: Enrolment) => boolean,
 ): WaitingRoom {
   const { name, noiseKey } = enrolment;
   const present = waiting(room, nowMs);
@@ -38,7 +38,7 @@ export function enter(
     if (sameEnrolment(mine.enrolment, enrolment)) return room;
     throw new Denial("key-taken", mine.enrolment.name);
   }
-  if (isReservedName(name) || isTaken(name) || ofName(present, name) !== null)
+  if (isReservedName(name) || isTaken(enrolment) || ofName(present, name) !== null)
     throw new Denial("name-taken", name);
   if (present.length >= limits.MAX_PENDING) throw new Denial("waiting-room-full");
   return [...present, { enrolment, evidence, untilMs: nowMs + limits.ENROLMENT_TTL_MS }];
