@@ -247,9 +247,12 @@ test("[POLICY-11] a policy that was removed, or put back, is missed by the vault
 test("[POLICY-12] no policy keeps the operator from locking, or from a better policy", async () => {
   install([{ name: "nothing", demand: { ceiling: "" } }]);
   await assert.rejects(read(operator), denial("capability-missing"));
-  await operator.call("vault.lock", { profile: null });
+  home.must(["panic"]);
+  home.must(["panic", "--lift"], `${PASSWORD}\n`);
   install([]);
   home.must(["unlock"], `${PASSWORD}\n`);
+  await disconnect();
+  await connect();
   assert.equal(await read(agent), "prod value");
 });
 

@@ -15,6 +15,7 @@ const DOCUMENTS = [
   "docs/SIGNALS.md",
   "docs/APPROVAL.md",
   "docs/POLICY.md",
+  "docs/TOTP.md",
   "docs/ENVELOPE.md",
   "docs/LAUNCHER.md",
 ];

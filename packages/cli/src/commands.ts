@@ -162,6 +162,20 @@ export const COMMANDS: readonly Command[] = [
       (await import("./commands/approve.ts")).approve(context, id, flags),
   },
   {
+    usage: "totp enroll",
+    summary: "set up one-time codes of a profile; shows once what an authenticator app takes",
+    flags: [PROFILE, ["--replace", "instead of those there are; takes a current code"]],
+    run: async (context, _, flags) =>
+      (await import("./commands/totp.ts")).totpEnroll(context, flags),
+  },
+  {
+    usage: "totp confirm",
+    summary: "put them in force with a first code from the app",
+    flags: [PROFILE],
+    run: async (context, _, flags) =>
+      (await import("./commands/totp.ts")).totpConfirm(context, flags),
+  },
+  {
     usage: "policy sign <file>",
     summary: "make a signed policy of rules; asks for the password of the root key",
     flags: [["--out <file>", "where to; else it is printed"]],

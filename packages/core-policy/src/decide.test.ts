@@ -18,12 +18,14 @@ const NONE: Demands = {
   posture: null,
   trust: null,
   rate: null,
+  totp: false,
   approval: false,
 };
 const BEST: Evidence = {
   wallMs: WEDNESDAY_NOON,
   posture: 1,
   trust: 1,
+  totp: true,
   approved: true,
   uses: () => 0,
 };
@@ -83,6 +85,7 @@ const anyRule: fc.Arbitrary<Rule> = fc.record({
     posture: fc.option(fc.constantFrom(0.5, 1)),
     trust: fc.option(fc.constantFrom(0.3, 0.8)),
     rate: fc.option(fc.record({ uses: fc.integer({ min: 1, max: 3 }), withinMs: fc.constant(1) })),
+    totp: fc.boolean(),
     approval: fc.boolean(),
   }),
 });
@@ -96,6 +99,7 @@ const anyEvidence: fc.Arbitrary<Evidence> = fc.record({
   wallMs: fc.nat(7 * 24 * 60).map((minute) => WEDNESDAY_NOON + minute * 60_000),
   posture: fc.constantFrom(0, 0.5, 1),
   trust: fc.option(fc.constantFrom(0.1, 0.5, 1)),
+  totp: fc.boolean(),
   approved: fc.boolean(),
   uses: fc.nat(3).map((uses) => () => uses),
 });
@@ -187,9 +191,9 @@ test("[POLICY-4] a trust that nobody measured meets no condition", () => {
 });
 
 test("[POLICY-5] what can be met by asking comes last", () => {
-  const all = { ...NONE, ceiling: [], times: [], posture: 1, trust: 1, approval: true };
+  const all = { ...NONE, ceiling: [], times: [], posture: 1, trust: 1, totp: true, approval: true };
   const rate = { uses: 1, withinMs: 1 };
-  const worst = { posture: 0, trust: null, approved: false, uses: () => 1 };
+  const worst = { posture: 0, trust: null, totp: false, approved: false, uses: () => 1 };
   assert.deepEqual(unmet({ ...all, rate }, worst), [...CONDITIONS]);
   assert.equal(CONDITIONS.at(-1), "approval");
 });

@@ -10,6 +10,7 @@ export const CONDITIONS = [
   "posture",
   "trust",
   "rate",
+  "totp",
   "approval",
 ] as const satisfies readonly (keyof Demands)[];
 export type Condition = (typeof CONDITIONS)[number];
@@ -25,6 +26,8 @@ export type Evidence = {
   readonly posture: number;
   /** 0 to 1; null: nobody has measured it. */
   readonly trust: number | null;
+  /** Whether the caller has just given a one-time code. */
+  readonly totp: boolean;
   /** Whether somebody approved this call. */
   readonly approved: boolean;
   /** Uses that this identity made under a rule within so many milliseconds. */
@@ -59,6 +62,7 @@ const MET: Readonly<Record<Condition, Met>> = {
   // What nobody has measured is not there.
   trust: ({ trust: least }, _, { trust }) => least === null || (trust !== null && trust >= least),
   rate: ({ rate }, _, { uses }, rule) => rate === null || uses(rule, rate.withinMs) < rate.uses,
+  totp: (demands, _, evidence) => !demands.totp || evidence.totp,
   approval: (demands, _, evidence) => !demands.approval || evidence.approved,
 };
 

@@ -17,6 +17,7 @@ const NONE = {
   posture: null,
   trust: null,
   rate: null,
+  totp: false,
   approval: false,
 };
 

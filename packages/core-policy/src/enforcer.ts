@@ -28,8 +28,10 @@ export type Surroundings = {
 /** What a policy says to a call. */
 export type Verdict = {
   readonly policy: Policy;
-  /** The first condition that nobody can meet by asking; null: there is none. */
+  /** The first condition that the caller cannot meet; null: there is none. */
   readonly refused: Finding | null;
+  /** The rule for which the caller has to give a one-time code; null: none. */
+  readonly totp: string | null;
   /** The rule for which somebody has to agree; null: none. */
   readonly approval: string | null;
   /** Secrets for which somebody has to agree; none: the call as a whole. */
@@ -46,20 +48,22 @@ export class Enforcer {
   }
 
   /** What the policy in force says; null: there is none. */
-  ask(call: PolicyCall): Verdict | null {
+  ask(call: PolicyCall, totp = false): Verdict | null {
     const policy = this.#around.policy();
     if (policy === null) return null;
     const all = subjectsOf(call).map((subject) => ({
       name: subject.secret,
-      found: this.#findings(policy, call, subject),
+      found: this.#findings(policy, call, subject, totp),
     }));
     const found = all.flatMap((one) => one.found);
     const approval = found.find(({ condition }) => condition === "approval") ?? null;
     const names = all
       .filter((one) => one.found.some(({ condition }) => condition === "approval"))
       .flatMap(({ name }) => name ?? []);
-    const refused = found.find(({ condition }) => condition !== "approval") ?? null;
-    return { policy, refused, approval: approval?.rule ?? null, names };
+    const code = found.find(({ condition }) => condition === "totp") ?? null;
+    const refused =
+      found.find(({ condition }) => condition !== "totp" && condition !== "approval") ?? null;
+    return { policy, refused, totp: code?.rule ?? null, approval: approval?.rule ?? null, names };
   }
 
   /** Counts a call that goes through as a use. */
@@ -71,13 +75,14 @@ export class Enforcer {
     for (const rule of rules) this.#rates.add(keyOf(rule, call), monotonicMs);
   }
 
-  #findings(policy: Policy, call: PolicyCall, subject: Subject): Finding[] {
+  #findings(policy: Policy, call: PolicyCall, subject: Subject, totp: boolean): Finding[] {
     const { moment, posture, trust } = this.#around;
     const { wallMs, monotonicMs } = moment();
     return findings(policy, subject, {
       wallMs,
       posture: posture(),
       trust: trust(call.identity),
+      totp,
       approved: false,
       uses: (rule, withinMs) => this.#rates.count(keyOf(rule, call), monotonicMs, withinMs),
     });

@@ -46,6 +46,7 @@ export type Demands = {
   /** Trust score of the caller, 0 to 1. */
   readonly trust: number | null;
   readonly rate: Rate | null;
+  readonly totp: boolean;
   readonly approval: boolean;
 };
 

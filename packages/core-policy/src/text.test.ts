@@ -49,6 +49,7 @@ test("[POLICY-1] a policy with everything is read as it is written", () => {
     posture: 0.5,
     trust: 1,
     rate: { uses: 30, withinMs: 60_000 },
+    totp: false,
     approval: true,
   });
   assert.deepEqual(least.who, { kinds: null, names: null });
@@ -111,6 +112,8 @@ test("[POLICY-1] a policy that is not written as it should be is refused as a wh
       { times: [{ days: ["mon"], from: "09:00", to: "24:01" }] },
       { times: [{ days: ["monday"], from: "09:00", to: "10:00" }] },
     ].map((demand): [object, PolicyFailure] => [{ demand }, "policy-invalid"]),
+    [{ demand: { totp: true } }, "policy-invalid"],
+    [{ what: { capabilities: ["admin"] }, demand: { totp: true } }, "policy-invalid"],
     [{ demand: { aproval: true } }, "policy-malformed"],
     [{ demand: { rate: { uses: 1, seconds: 1, minutes: 1 } } }, "policy-malformed"],
   ];

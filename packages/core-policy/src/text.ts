@@ -97,7 +97,12 @@ function ruleOf(given: JsonValue): Rule {
   if (typeof name !== "string" || !RULE_NAME.test(name))
     throw invalid("the name of a rule is of up to 24 of a-z, 0-9 and -");
   try {
-    return { name, who: whoOf(who), what: whatOf(what), demands: demandsOf(demand) };
+    const rule = { name, who: whoOf(who), what: whatOf(what), demands: demandsOf(demand) };
+    // Only calls that give values have a way to give a code first.
+    const isReading = rule.what.capabilities?.every((verb) => verb === "secret-read") ?? false;
+    if (rule.demands.totp && !isReading)
+      throw invalid("`totp` goes with `what.capabilities` of secret-read alone");
+    return rule;
   } catch (cause) {
     // Scopes have errors of their own; all of them are about this rule.
     const reason = cause instanceof Error ? cause.message : "";
@@ -130,14 +135,15 @@ function whatOf(given: JsonValue | undefined): What {
 }
 
 function demandsOf(given: JsonValue | undefined): Demands {
-  const fields = ["ceiling", "times", "posture", "trust", "rate", "approval"];
-  const { ceiling, times, posture, trust, rate, approval } = expectMembers(given, [], fields);
+  const fields = ["ceiling", "times", "posture", "trust", "rate", "totp", "approval"];
+  const { ceiling, times, posture, trust, rate, totp, approval } = expectMembers(given, [], fields);
   const demands: Demands = {
     ceiling: ceiling === undefined ? null : ceilingOf(ceiling),
     times: times === undefined ? null : timesOf(times),
     posture: posture === undefined ? null : shareOf(posture, "posture"),
     trust: trust === undefined ? null : shareOf(trust, "trust"),
     rate: rate === undefined ? null : rateOf(rate),
+    totp: isDemanded(totp, "totp"),
     approval: isDemanded(approval, "approval"),
   };
   if (Object.values(demands).every((one) => one === null || one === false))

@@ -180,6 +180,16 @@ export const DENIALS = {
     text: "a policy that was in force is missing, so nothing is allowed",
     hint: "install the latest one, or sign it anew: `sesame policy sign`, `sesame policy install`",
   },
+  "totp-needed": {
+    exit: "denied",
+    text: "this takes a one-time code of profile {detail}",
+    hint: "run it on a terminal, which asks for one; `sesame totp enroll -p {detail}` sets codes up",
+  },
+  "totp-rejected": {
+    exit: "denied",
+    text: "wrong one-time code, or one that was used",
+    hint: "wait for the next one; the clocks may differ by 30 seconds",
+  },
   "approval-needed": {
     exit: "try-later",
     text: "this has to be approved (request {detail})",

@@ -153,3 +153,5 @@ export const RUN_STOP_MS = 2_000;
 export const MAX_PROGRAM_BYTES = 256 * 1024 * 1024;
 /** Bytes of all values that are looked for in a run's output. */
 export const MAX_REDACTED_BYTES = 16 * 1024;
+/** Milliseconds for which a session has given a one-time code. */
+export const MAX_TOTP_AGE_MS = 5 * 60_000;

@@ -58,6 +58,8 @@ const name = text(MAX_SECRET_NAME, "secret-name");
 const uuid = text(36);
 const password = secret(bytes(MAX_PASSWORD_BYTES, 1));
 const value = secret(bytes(MAX_SECRET_BYTES));
+/** ASCII digits. */
+const oneTimeCode = secret(bytes(6, 6));
 
 /** State of one profile as daemon-profile keeps it. */
 const profileState = struct({ name: profile, active: bool, default: bool });
@@ -903,6 +905,41 @@ export const MESSAGES = {
     params: nothing,
     /** `text` null: no policy is in force. `missing`: a later one was, and is not there. */
     result: struct({ text: nullable(bytes(MAX_POLICY_BYTES)), missing: bool }),
+  }),
+  // One-time codes: daemon-secrets. docs/TOTP.md.
+  "totp.offer": request({
+    tag: 0x0332,
+    level: "secrets-only",
+    owner: VAULT_OWNER,
+    needs: "admin",
+    sealed: true,
+    audit: "always",
+    idempotent: false,
+    /** `code`: of the secret in force, if there is one. */
+    params: struct({ profile, code: nullable(oneTimeCode) }),
+    result: struct({ secret: secret(bytes(20, 20)) }),
+  }),
+  "totp.confirm": request({
+    tag: 0x0333,
+    level: "secrets-only",
+    owner: VAULT_OWNER,
+    needs: "admin",
+    sealed: true,
+    audit: "always",
+    idempotent: false,
+    params: struct({ profile, code: oneTimeCode }),
+    result: nothing,
+  }),
+  "totp.verify": request({
+    tag: 0x0334,
+    level: "secrets-only",
+    owner: VAULT_OWNER,
+    needs: null,
+    sealed: true,
+    audit: "always",
+    idempotent: false,
+    params: struct({ profile, code: oneTimeCode }),
+    result: nothing,
   }),
   "secret.protect": request({
     tag: 0x0344,

@@ -4,11 +4,16 @@ import { Refusal, type Condition, type GateOptions } from "@sesame/core-ipc/serv
 import { type AuditRecord, Denial, hasCapability, type MessageName } from "@sesame/core-types";
 import type { Desk } from "./approval/desk.ts";
 import type { Keeper } from "./keeper.ts";
+import type { SecondFactor } from "./second-factor.ts";
 import { protectedNames } from "./vault/protection.ts";
 
-/** Kinds that no policy holds back: they lock, or bring a new policy or record. */
+/** Kinds that no policy holds back: they lock, show the state, or bring a new policy or record. */
 const FREE: ReadonlySet<MessageName> = new Set<MessageName>([
   "vault.lock",
+  "vault.panic",
+  "vault.lift",
+  "vault.status",
+  "vault.posture",
   "vault.reload",
   "policy.reload",
   "policy.status",
@@ -18,6 +23,7 @@ export type GuardOptions = {
   readonly keeper: Keeper;
   readonly desk: Desk;
   readonly enforcer: Enforcer;
+  readonly second: SecondFactor;
   /** True if a policy that was in force is not there any more. */
   readonly isPolicyMissing: () => boolean;
   /** Records what a policy on trial would have refused. */
@@ -31,21 +37,27 @@ type At = Parameters<Condition>[0];
  * agreed to it. docs/POLICY.md, docs/APPROVAL.md.
  */
 export function guards(options: GuardOptions): Required<Pick<GateOptions, "policy" | "approval">> {
-  const { desk, enforcer, isPolicyMissing, record } = options;
+  const { desk, enforcer, second, isPolicyMissing, record } = options;
 
   function expectAllowed(asked: At): void {
     const call = callOf(asked);
     if (call === null) return;
     if (isPolicyMissing()) throw new Denial("policy-missing");
-    const verdict = enforcer.ask(call);
+    const verdict = enforcer.ask(call, second.isFresh(asked, call.profile));
     if (verdict === null) return;
-    const { refused, approval } = verdict;
+    const { refused, totp, approval } = verdict;
     if (verdict.policy.mode === "enforce") {
       if (refused !== null) throw new Refusal("capability-missing", wordsOf(refused));
+      if (totp !== null) throw new Denial("totp-needed", call.profile ?? "");
       return;
     }
-    const would = refused ?? (approval === null ? null : { condition: "approval", rule: approval });
-    if (would !== null) record(recordOf(asked, call, `dry-run:${wordsOf(would)}`));
+    const waiting = { totp, approval };
+    const asking = (["totp", "approval"] as const).flatMap((condition) => {
+      const rule = waiting[condition];
+      return rule === null ? [] : { condition, rule };
+    });
+    const [would] = refused === null ? asking : [refused];
+    if (would !== undefined) record(recordOf(asked, call, `dry-run:${wordsOf(would)}`));
   }
 
   function expectApproved(asked: At): void {

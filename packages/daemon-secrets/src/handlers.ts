@@ -7,6 +7,7 @@ import type { Policies } from "./io/policies.ts";
 import type { Vaults } from "./io/vaults.ts";
 import type { Keeper } from "./keeper.ts";
 import type { Panic } from "./panic.ts";
+import type { SecondFactor } from "./second-factor.ts";
 import { protect, protectedNames } from "./vault/protection.ts";
 import { useHandlers, type UseHost } from "./use/use.ts";
 import type { Vault } from "./vault/vault.ts";
@@ -21,6 +22,7 @@ export type Host = {
   readonly panic: Panic;
   /** For those who use secrets without reading them. */
   readonly use: UseHost;
+  readonly second: SecondFactor;
   /** Has daemon-profile activate a profile. */
   readonly activate: (profile: string) => Promise<void>;
   readonly changed: (profile: string, state: "created" | "unlocked" | "locked") => void;
@@ -36,7 +38,7 @@ export type Host = {
  * before the value leaves or the change is made.
  */
 export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
-  const { vaults, keeper, desk, panic, policies } = host;
+  const { vaults, keeper, desk, panic, policies, second } = host;
   const grants = grantHandlers(host.grants);
 
   /** On record, active and anchored, or closed again. */
@@ -91,6 +93,29 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
 
     "policy.status": () => ({ text: policies.text, missing: policies.isMissing }),
 
+    "totp.offer": async ({ profile, code }, call) => {
+      call.about(profile);
+      const vault = keeper.use(profile);
+      const secret = second.offer(vault, askerOf(call), code);
+      await releasing(call, stillOpen(profile), [secret]);
+      return { secret };
+    },
+
+    "totp.confirm": async ({ profile, code }, call) => {
+      call.about(profile);
+      second.confirm(keeper.use(profile), askerOf(call), code);
+      await call.record();
+      return {};
+    },
+
+    "totp.verify": async ({ profile, code }, call) => {
+      call.about(profile);
+      const accept = second.verify(keeper.use(profile), askerOf(call), code);
+      await call.record();
+      accept();
+      return {};
+    },
+
     "vault.create": ({ profile, password }, call) =>
       inTurn(profile, async () => {
         call.about(profile);
@@ -119,6 +144,7 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
       // Locking never waits for the log: what is to be locked is locked, then recorded.
       const locked = keeper.lock(profile);
       desk.forget(profile);
+      second.forget();
       for (const name of locked) host.changed(name, "locked");
       await call.record();
       return { locked };

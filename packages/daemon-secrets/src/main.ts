@@ -33,10 +33,12 @@ import { Desk } from "./approval/desk.ts";
 import { guards } from "./guard.ts";
 import { handlersOf } from "./handlers.ts";
 import { Policies } from "./io/policies.ts";
+import { Throttles } from "./io/throttles.ts";
 import { Vaults } from "./io/vaults.ts";
 import { Keeper } from "./keeper.ts";
 import { Panic } from "./panic.ts";
 import { Tickets } from "./use/tickets.ts";
+import { SecondFactor } from "./second-factor.ts";
 import { grantsOf, keptPolicy, ownKey, ownMark, SPEC } from "./spec.ts";
 
 await runDaemon({ ...SPEC, start });
@@ -66,6 +68,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     lockAll: () => {
       const locked = keeper.lock(null);
       desk.forget(null);
+      second.forget();
       grants.endAll();
       return locked;
     },
@@ -117,6 +120,9 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     trust: () => null,
   });
 
+  const throttles = new Throttles(paths.vaults, clock);
+  const second = new SecondFactor({ suite, clock, throttles });
+
   const desk = new Desk({
     moment,
     newId: () => randomBytes(4).toString("hex"),
@@ -141,6 +147,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
         keeper,
         desk,
         enforcer,
+        second,
         isPolicyMissing: () => policies.isMissing,
         record: (trial) => {
           audit([trial]).catch((cause: unknown) => {
@@ -166,6 +173,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
         nowMs: clock.monotonicMs,
         newTicket: () => suite.randomBytes(32),
       },
+      second,
       activate: async (profile) => {
         await link.bus.call("profile.activate", { profile });
       },

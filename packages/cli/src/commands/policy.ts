@@ -116,7 +116,7 @@ export function policyTest(
         ? inForce((await bus.call("policy.status", {})).text)
         : explained(() => offered(paths, contentOf(flags.file ?? "")));
     const subject = { identity, capability, profile: flags.profile ?? null, secret };
-    const evidence = { wallMs: Date.now(), posture: 1, trust: null, approved: false };
+    const evidence = { wallMs: Date.now(), posture: 1, trust: null, totp: false, approved: false };
     const found = policy === null ? [] : findings(policy, subject, { ...evidence, uses: () => 0 });
     const rows = found.map(({ condition, rule }) => [condition, rule]);
     const text =
@@ -175,13 +175,14 @@ function whatOf({ what: { capabilities, profiles, secrets } }: Rule): string {
 }
 
 function demandOf({ demands }: Rule): string {
-  const { ceiling, times, posture, trust, rate, approval } = demands;
+  const { ceiling, times, posture, trust, rate, totp, approval } = demands;
   const words = [
     ceiling === null ? null : `at most [${printScope(ceiling)}]`,
     times === null ? null : `within ${times.length} spans of time`,
     posture === null ? null : `posture ${posture}`,
     trust === null ? null : `trust ${trust}`,
     rate === null ? null : `${rate.uses} in ${rate.withinMs / 1_000} s`,
+    totp ? "one-time code" : null,
     approval ? "approval" : null,
   ];
   return words.filter((word) => word !== null).join(", ");
