@@ -176,6 +176,26 @@ test("[RUN-1] an agent uses a secret that it cannot read", async () => {
   );
 });
 
+test("[APPROVE-1] an agent uses a protected secret once the operator has agreed", async () => {
+  // SECURITY: what is asked for before it is read would be used without a question.
+  const protect = (ask: boolean): Promise<unknown> =>
+    operator.call("secret.protect", { profile, name: "api/token", ask });
+  await protect(true);
+  try {
+    const flags = ["--as", "cat", "run", "-p", profile, "--only", "api/token", "--wait", "0s"];
+    const used = ["--", SH, "-c", 'test "$API_TOKEN" = "$0"; echo $?', TOKEN];
+    assert.equal(home.run([...flags, ...used]).exit, 75);
+    const [asked] = (await operator.call("approval.list", {})).asked;
+    assert.deepEqual([asked?.name, asked?.capability], ["cat", "secret-use"]);
+    await operator.call("approval.answer", { id: asked?.id ?? "", answer: "once", forMs: 0 });
+    const { exit, out } = home.run([...flags, ...used]);
+    assert.deepEqual({ exit, out }, { exit: 0, out: "0\n" });
+    assert.equal(home.run([...flags, ...used]).exit, 75);
+  } finally {
+    await protect(false);
+  }
+});
+
 test("[RUN-2] a daemon that is not the launcher redeems nothing", async () => {
   // SECURITY: a bus host that is taken over would collect the values of every ticket.
   await as("bot", async (bus) => {

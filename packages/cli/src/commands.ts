@@ -95,6 +95,8 @@ export const COMMANDS: readonly Command[] = [
       ["--file <names>", "of these, the variable names a file that holds the secret"],
       ["--grant <id>", "draw on this grant"],
       ["--no-redact", "leave secrets in the output, if the grant says so"],
+      WAIT,
+      REASON,
     ],
     passThrough: true,
     run: async (context, words, flags) =>

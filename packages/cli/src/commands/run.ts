@@ -5,11 +5,12 @@ import type { BusClient } from "@sesame/core-ipc/client";
 import { Denial, Fault, limits, RUN_SIGNALS, type Command } from "@sesame/core-types";
 import { chosenProfile, withBus, type Context } from "../context.ts";
 import { ExecFault, findProgram, NOT_EXECUTABLE, NOT_FOUND } from "../io/exec.ts";
+import { approved, type ApprovalFlags } from "../io/approved.ts";
 import { print } from "../io/print.ts";
 import { printable } from "../printable.ts";
 import type { Outcome } from "../render.ts";
 
-export type RunFlags = {
+export type RunFlags = ApprovalFlags & {
   readonly profile?: string;
   readonly only?: string;
   readonly file?: string;
@@ -43,6 +44,7 @@ export async function runWithSecrets(
         names: listOf(flags.only),
         files: listOf(flags.file) ?? [],
         grant: flags.grant ?? null,
+        approval: flags,
       });
     } catch (cause) {
       throw explained(cause, context.identity);
@@ -57,11 +59,14 @@ type Wish = {
   readonly names: string[] | null;
   readonly files: string[];
   readonly grant: string | null;
+  readonly approval: ApprovalFlags;
 };
 
 async function runCommand(bus: BusClient, command: Command, wish: Wish): Promise<number> {
   const { profile, names, grant, files } = wish;
-  const { ticket } = await bus.call("secret.use", { profile, names, grant, command });
+  const { ticket } = await approved(bus, wish.approval, () =>
+    bus.call("secret.use", { profile, names, grant, command }),
+  );
   const { run: id } = await bus.call("run.start", { ticket, command, files });
   const over = new AbortController();
   const stopForwarding = forwardSignals(bus, id);
