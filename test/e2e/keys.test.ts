@@ -173,6 +173,14 @@ print(json.dumps({"kdf": "PBKDF2-HMAC-SHA256", "iterations": 600000, "salt": tex
   },
 );
 
+test("what is signed with protected keys asks for the passphrase once", () => {
+  assert.equal(withLines(PASSPHRASE, ["key", "protect"]).exit, 0);
+  const exported = withLines(PASSPHRASE, ["audit", "export"]);
+  assert.equal(exported.exit, 0, exported.err);
+  assert.match(exported.out, /"payloadType"/);
+  assert.equal(withLines(PASSPHRASE, ["key", "unprotect"]).exit, 0);
+});
+
 test("[KEYS-1] a key directory that others may enter is refused with the remedy", () => {
   chmodSync(home.paths.keys, 0o755);
   const ran = home.run(["secret", "get", "api/key"]);

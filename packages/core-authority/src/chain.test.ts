@@ -130,6 +130,18 @@ test("[AUTH-15] every link is signed by its delegator's pinned key, for this ins
   assert.equal(resolved(chainOf([{ installation: numbered(9) }])), "other-installation");
 });
 
+test("[AUTH-15] a ledger that takes everything for alive does not make up for a signature", () => {
+  // SECURITY: an owner whose ledger was fed by somebody else would allow what nobody signed.
+  const lenient = { standing: () => ({ live: true }) as never };
+  const verdict = verifyChain(chainOf([{}, { by: operator }]), {
+    trust,
+    ledger: lenient,
+    now: new HandClock().now(),
+    request: asked,
+  });
+  assert.equal(reasonOf(verdict), "signature-invalid");
+});
+
 test("[AUTH-15] identities that are not enrolled or are revoked end every chain they are in", () => {
   // SECURITY: a revoked identity would live on in what it handed to others.
   const chain = chainOf([{}, {}, {}]);

@@ -13,7 +13,16 @@ import {
   signGrant,
   type Grant,
 } from "./grant.ts";
-import { DEFAULT_HEARTBEAT_MS, MAX_GRANT_BYTES, MAX_ISSUED_MS } from "./limits.ts";
+import {
+  DEFAULT_HEARTBEAT_MS,
+  MAX_GRANT_BYTES,
+  MAX_HEARTBEAT_MS,
+  MAX_ISSUED_MS,
+  MAX_TTL_MS,
+  MAX_USES,
+  MIN_HEARTBEAT_MS,
+  MIN_TTL_MS,
+} from "./limits.ts";
 import { parseScope } from "./scope.ts";
 import {
   counting,
@@ -196,6 +205,21 @@ test("[AUTH-12] fields beyond their bounds are neither signed nor read", () => {
         "grant-invalid",
         `${field} ${String(value)}`,
       );
+});
+
+test("[AUTH-12] the least and the most of each field is within its bounds", () => {
+  const least = { issuedAtMs: 0, ttlMs: MIN_TTL_MS, heartbeatMs: MIN_HEARTBEAT_MS, maxUses: 1 };
+  const most = {
+    issuedAtMs: MAX_ISSUED_MS,
+    ttlMs: MAX_TTL_MS,
+    heartbeatMs: MAX_HEARTBEAT_MS,
+    maxUses: MAX_USES,
+  };
+  for (const bounds of [least, most]) {
+    const read = decodeGrant(encodeGrant(operator.sign({ ...full, ...bounds })));
+    const { issuedAtMs, ttlMs, heartbeatMs, maxUses } = read.grant;
+    assert.deepEqual({ issuedAtMs, ttlMs, heartbeatMs, maxUses }, bounds);
+  }
 });
 
 test("[AUTH-12] a body of another version, and a scope not in normal form, is not read", () => {

@@ -1,16 +1,16 @@
 import { EXPORT_TYPE, exportAudit } from "@sesame/core-audit";
 import { equalBytes } from "@sesame/core-crypto";
-import { signEnvelope, type EnvelopeSigner } from "@sesame/core-crypto/dsse";
+import { preAuthEncoding, signEnvelope, type EnvelopeSigner } from "@sesame/core-crypto/dsse";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
   createFile,
   identityOf,
-  loadKeyFile,
   requireInstallation,
-  type IdentityKeys,
+  signWith,
+  type HeldKeys,
 } from "@sesame/core-ipc/daemon";
 import { Fault, toHex } from "@sesame/core-types";
-import { keyFileOf, pathsOf, withBus, type Context } from "../context.ts";
+import { openKeys, pathsOf, withBus, type Context } from "../context.ts";
 import { print } from "../io/print.ts";
 import type { Outcome } from "../render.ts";
 import { fileAnchors, logOwner, notGood, vaultAnchors } from "./audit.ts";
@@ -28,14 +28,17 @@ export async function auditExport(context: Context, flags: ExportFlags): Promise
   const to = flags.to === undefined ? Infinity : entryNumber("--to", flags.to);
   if (to < from) throw new Fault("usage", "`--to` comes before `--from`", "exchange them");
   const owner = logOwner(context);
-  const keys = exporterKeys(context);
-  await signUpToNow(context);
-  const anchors = [...(await vaultAnchors(context)), ...fileAnchors(flags.anchor)];
+  const keys = await exporterKeys(context);
+  const opened = { ...context, keys };
+  await signUpToNow(opened);
+  const anchors = [...(await vaultAnchors(opened)), ...fileAnchors(flags.anchor)];
   const exporter = context.identity;
   const given = { suite, ...owner, from, to, anchors, exporter, nowMs: Date.now() };
   const made = await exportAudit(pathsOf(context).audit, given);
   if (made.payload === null) return notGood(context, made.report);
-  const envelope = signEnvelope(EXPORT_TYPE, made.payload, [signerOf(keys)]);
+  const envelope = signEnvelope(EXPORT_TYPE, made.payload, [
+    await signerOf(context, keys, made.payload),
+  ]);
   const facts = {
     from: made.from,
     to: made.to,
@@ -56,16 +59,22 @@ export async function auditExport(context: Context, flags: ExportFlags): Promise
   return { text, data: { file: flags.out, ...facts } };
 }
 
-function signerOf({ signingKey, signingSeed }: IdentityKeys): EnvelopeSigner {
-  const sign = (message: Uint8Array): Uint8Array => suite.ed25519Sign(signingSeed, message);
-  return { publicKey: signingKey, sign };
+/** Signs this payload, wherever the key is held. */
+async function signerOf(
+  { env }: Context,
+  keys: HeldKeys,
+  payload: Uint8Array,
+): Promise<EnvelopeSigner> {
+  const statement = preAuthEncoding(EXPORT_TYPE, payload);
+  const signature = await signWith(suite, keys, statement, env["SSH_AUTH_SOCK"]);
+  return { publicKey: keys.signingKey, sign: () => signature };
 }
 
 /** The keys of the one who signs: registered, so that others can find the public one. */
-function exporterKeys(context: Context): IdentityKeys {
+async function exporterKeys(context: Context): Promise<HeldKeys> {
   const paths = pathsOf(context);
   const known = identityOf(requireInstallation(suite, paths), context.identity);
-  const keys = loadKeyFile(suite, keyFileOf(paths, context.identity));
+  const keys = await openKeys(context);
   if (keys !== null && equalBytes(keys.signingKey, known.signingKey)) return keys;
   throw new Fault(
     "config",

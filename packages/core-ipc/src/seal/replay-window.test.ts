@@ -81,6 +81,21 @@ test("[SEAL-10] what may have been accepted before a restart is stale", () => {
   assert.equal(restarted.check(id()), "fresh");
 });
 
+test("[SEAL-10] for exactly twice the window, whatever the clocks showed at the start", () => {
+  // SECURITY: a clock that is set back after a restart would make room for what was accepted before.
+  const { clock, id } = start();
+  clock.turn(10 * WINDOW);
+  const before = id(1);
+  const restarted = new ReplayWindow(clock.wallMs, clock.monotonicMs);
+  clock.turn(WINDOW - 1);
+  assert.equal(restarted.check(before), "stale");
+  clock.turn(WINDOW + 1);
+  clock.setBack(2 * WINDOW + 1);
+  assert.equal(restarted.check(id()), "stale");
+  clock.turn(1);
+  assert.equal(restarted.check(id(1)), "fresh");
+});
+
 test("[SEAL-8] the window is bounded, refuses beyond its bound, and empties with time", () => {
   // SECURITY: a flood of calls would otherwise take the owner's memory, or push out ids that
   // must not come back.
