@@ -372,6 +372,53 @@ export const COMMANDS: readonly Command[] = [
     run: async (context, [name]) => (await import("./commands/trust.ts")).trustShow(context, name),
   },
   {
+    usage: "grant create",
+    summary: "let another identity do something of what this one may, for a time",
+    flags: [
+      ["--to <name>", "who may"],
+      ["--scope <scope>", "what: 'secret-read:ci/* secret-list', see docs/AUTHORITY.md"],
+      ["-p, --profile <names>", "only in these profiles, separated by commas"],
+      ["--ttl <duration>", "how long at most (15m for an ai, else 8h; at most 24h)"],
+      ["--heartbeat <duration>", "how often its holder shows that it is there (60s)"],
+      ["--max-uses <number>", "how often it may be used"],
+      ["--depth <number>", "how often it may be handed on (0)"],
+      ["--parent <id>", "the grant that this one draws on (else: this identity's enrolment)"],
+    ],
+    run: async (context, _, flags) =>
+      (await import("./commands/grant.ts")).grantCreate(context, flags),
+  },
+  {
+    usage: "grant list",
+    summary: "grants that are alive, to and from this identity; all of them for the operator",
+    run: async (context) => (await import("./commands/grant.ts")).grantList(context),
+  },
+  {
+    usage: "grant show <id>",
+    summary: "a grant with those above it, and what they give together",
+    run: async (context, [id = ""]) => (await import("./commands/grant.ts")).grantShow(context, id),
+  },
+  {
+    usage: "grant renew <id>",
+    summary: "give the same again from now on, and end the old grant",
+    run: async (context, [id = ""]) =>
+      (await import("./commands/grant.ts")).grantRenew(context, id),
+  },
+  {
+    usage: "grant revoke [id]",
+    summary: "end a grant and those below it at once",
+    flags: [["--identity <name>", "instead: every grant to and from an identity"]],
+    run: async (context, [id], flags) =>
+      (await import("./commands/grant.ts")).grantRevoke(context, id, flags),
+  },
+  {
+    usage: "grant hold [command...]",
+    summary: "keep the grants of this identity alive while a command runs, or until interrupted",
+    flags: [["--grant <ids>", "only these, separated by commas"]],
+    passThrough: true,
+    run: async (context, words, flags) =>
+      (await import("./commands/grant.ts")).grantHold(context, words, flags),
+  },
+  {
     usage: "daemon start",
     summary: "start the daemons in the background",
     run: async (context) => (await import("./commands/daemon.ts")).daemonStart(context),

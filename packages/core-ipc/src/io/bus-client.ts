@@ -158,6 +158,11 @@ export class BusClient {
     return welcome;
   }
 
+  /** The identity that the bus takes this client for, as the signed record has it. */
+  get identity(): Identity | null {
+    return this.#identities.find(({ name }) => name === this.welcome.name) ?? null;
+  }
+
   /** The bus session: what proofs to the bus are bound to; 16 bytes. */
   get session(): Uint8Array {
     const { session } = this.#session;

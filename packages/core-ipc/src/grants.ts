@@ -1,0 +1,1 @@
+export { holdGrants, type HoldOptions } from "./io/hold-grants.ts";
