@@ -118,6 +118,16 @@ test("an agent hands on what it may, and hears why where it may not", () => {
   assert.equal(get("bot", "ci/token").exit, DENIED);
 });
 
+test("a grant is registered with every daemon that answers something of it", () => {
+  const made = create("low", "secret-list audit-read");
+  assert.equal(home.run(["--as", "low", "secret", "list"]).exit, 0);
+  assert.equal(home.run(["--as", "low", "audit", "checkpoint"]).exit, 0);
+  assert.equal(listed().length, 1, "shown once");
+  home.must(["grant", "revoke", made.id]);
+  assert.equal(home.run(["--as", "low", "secret", "list"]).exit, DENIED);
+  assert.equal(home.run(["--as", "low", "audit", "checkpoint"]).exit, DENIED);
+});
+
 test("renewing goes on with the same terms, and ends the old grant", () => {
   const old = create("ci", "secret-read:ci/*", "--max-uses", "5", "--heartbeat", "2m");
   assert.equal(get("ci", "ci/token").exit, 0);

@@ -165,6 +165,35 @@ test("[AUTH-25] a grant without heartbeats ends by itself, and is heard of", asy
   await operator.unsubscribe("grant.ended");
 });
 
+test("[OWNER-1] the bus host goes by grants, too, with a ledger of its own", async () => {
+  const chain = signedChain(home, { to: "low", scope: "profile-list profile-deactivate" });
+  const grant = chain[0]?.grant.id ?? "";
+  await as("low", async (low) => {
+    await assert.rejects(low.call("profile.list", {}), refused);
+    await low.call("bus-grant.issue", { chain: chain.map(encodeGrant) });
+    assert.equal((await low.call("profile.list", {})).profiles.length, 1);
+    await assert.rejects(low.call("profile.activate", { profile }), refused);
+    await assert.rejects(low.call("vault.status", {}), refused);
+    assert.deepEqual(await low.call("bus-grant.heartbeat", { grants: [grant] }), { ended: [] });
+    await as("ci", (ci) => assert.rejects(ci.call("bus-grant.show", { grant }), refused));
+  });
+  await bus.kill();
+  await bus.start();
+  await operator.close();
+  operator = await home.connect();
+  await eventually("the owner of the secrets on the bus", async () => {
+    return (await operator.call("status.get", {})).secretsConnected;
+  });
+  await as("low", async (low) => {
+    await low.call("profile.deactivate", { profile });
+    const revoked = await operator.call("bus-grant.revoke", { grant, identity: null });
+    assert.deepEqual(revoked, { changed: true });
+    await assert.rejects(low.call("profile.list", {}), refused);
+  });
+  assert.equal((await endOf(grant)).outcome, "revoked");
+  await operator.call("profile.activate", { profile });
+});
+
 test("[AUTH-31] what lives, is revoked and is used up survives a kill of the owner", async () => {
   // SECURITY: crashing the owner would give back what was revoked or used up.
   const give = (changes = {}) =>

@@ -238,6 +238,56 @@ function event<P>(row: Omit<EventRow<P>, "form">): EventRow<P> {
   return { form: "event", ...row };
 }
 
+/** What is asked about grants, of every owner alike. */
+const GRANT = {
+  issue: {
+    audit: "always",
+    /** From the leaf to the root. */
+    params: struct({ chain: list(bytes(MAX_GRANT_BYTES, 64), MAX_CHAIN) }),
+    result: struct({ endsMs: uint }),
+  },
+  heartbeat: {
+    audit: "refused",
+    params: struct({ grants: list(uuid, MAX_BEATS) }),
+    result: struct({ ended: list(uuid, MAX_BEATS) }),
+  },
+  revoke: {
+    inPanic: true,
+    audit: "always",
+    /** One of both. */
+    params: struct({ grant: nullable(uuid), identity: nullable(uuid) }),
+    result: struct({ changed: bool }),
+  },
+  list: {
+    inPanic: true,
+    audit: "refused",
+    params: struct({ after: nullable(uuid) }),
+    result: struct({
+      damaged: bool,
+      grants: list(
+        struct({ grant: bytes(MAX_GRANT_BYTES, 64), usesLeft: nullable(uint) }),
+        MAX_GRANTS_LISTED,
+      ),
+    }),
+  },
+  show: {
+    inPanic: true,
+    audit: "refused",
+    params: struct({ grant: uuid }),
+    result: struct({ chain: list(bytes(MAX_GRANT_BYTES, 64), MAX_CHAIN) }),
+  },
+} as const;
+
+/** Sealed where the owner is not the bus host itself. */
+function grantRequest<P, R, const O extends string>(
+  tag: number,
+  owner: O,
+  row: Pick<RequestRow<P, R, O>, "audit" | "params" | "result"> & { readonly inPanic?: boolean },
+): RequestRow<P, R, O> {
+  const sealed = owner !== BUS_HOST;
+  return request({ tag, level: "internal", owner, needs: null, sealed, idempotent: true, ...row });
+}
+
 export const MESSAGES = {
   // The bus itself.
   "bus.subscribe": request({
@@ -736,79 +786,30 @@ export const MESSAGES = {
     result: struct({ secrets: list(struct({ name, value }), MAX_LIST_ITEMS) }),
   }),
 
-  // Grants that daemon-secrets goes by. docs/AUTHORITY.md, Owners.
-  "grant.issue": request({
-    tag: 0x0320,
-    level: "internal",
-    owner: VAULT_OWNER,
-    needs: null,
-    sealed: true,
-    audit: "always",
-    idempotent: true,
-    /** From the leaf to the root. */
-    params: struct({ chain: list(bytes(MAX_GRANT_BYTES, 64), MAX_CHAIN) }),
-    result: struct({ endsMs: uint }),
-  }),
-  "grant.heartbeat": request({
-    tag: 0x0321,
-    level: "internal",
-    owner: VAULT_OWNER,
-    needs: null,
-    sealed: true,
-    audit: "refused",
-    idempotent: true,
-    params: struct({ grants: list(uuid, MAX_BEATS) }),
-    result: struct({ ended: list(uuid, MAX_BEATS) }),
-  }),
-  "grant.revoke": request({
-    tag: 0x0322,
-    level: "internal",
-    owner: VAULT_OWNER,
-    needs: null,
-    sealed: true,
-    audit: "always",
-    idempotent: true,
-    inPanic: true,
-    /** One of both. */
-    params: struct({ grant: nullable(uuid), identity: nullable(uuid) }),
-    result: struct({ changed: bool }),
-  }),
-  "grant.list": request({
-    tag: 0x0323,
-    level: "internal",
-    owner: VAULT_OWNER,
-    needs: null,
-    sealed: true,
-    audit: "refused",
-    idempotent: true,
-    inPanic: true,
-    params: struct({ after: nullable(uuid) }),
-    result: struct({
-      damaged: bool,
-      grants: list(
-        struct({ grant: bytes(MAX_GRANT_BYTES, 64), usesLeft: nullable(uint) }),
-        MAX_GRANTS_LISTED,
-      ),
-    }),
-  }),
-  "grant.show": request({
-    tag: 0x0324,
-    level: "internal",
-    owner: VAULT_OWNER,
-    needs: null,
-    sealed: true,
-    audit: "refused",
-    idempotent: true,
-    inPanic: true,
-    params: struct({ grant: uuid }),
-    result: struct({ chain: list(bytes(MAX_GRANT_BYTES, 64), MAX_CHAIN) }),
-  }),
+  // Grants: each owner keeps those that it goes by. docs/AUTHORITY.md, Owners.
+  "grant.issue": grantRequest(0x0320, VAULT_OWNER, GRANT.issue),
+  "grant.heartbeat": grantRequest(0x0321, VAULT_OWNER, GRANT.heartbeat),
+  "grant.revoke": grantRequest(0x0322, VAULT_OWNER, GRANT.revoke),
+  "grant.list": grantRequest(0x0323, VAULT_OWNER, GRANT.list),
+  "grant.show": grantRequest(0x0324, VAULT_OWNER, GRANT.show),
   "grant.ended": event({
     tag: 0x0325,
     level: "internal",
     from: VAULT_OWNER,
     params: struct({ grant: uuid, why: text(64) }),
   }),
+  "bus-grant.issue": grantRequest(0x0328, BUS_HOST, GRANT.issue),
+  "bus-grant.heartbeat": grantRequest(0x0329, BUS_HOST, GRANT.heartbeat),
+  "bus-grant.revoke": grantRequest(0x032a, BUS_HOST, GRANT.revoke),
+  "bus-grant.list": grantRequest(0x032b, BUS_HOST, GRANT.list),
+  "bus-grant.show": grantRequest(0x032c, BUS_HOST, GRANT.show),
+  "bus-grant.ended": event({
+    tag: 0x032d,
+    level: "internal",
+    from: BUS_HOST,
+    params: struct({ grant: uuid, why: text(64) }),
+  }),
+
   // Panic: daemon-secrets. docs/PROTOCOL.md, Panic.
   "vault.panic": request({
     tag: 0x0350,

@@ -17,7 +17,14 @@ import {
   type Trust,
   type Enrolment,
 } from "@sesame/core-types";
-import type { Handlers, Holder, Peer, Served } from "@sesame/core-ipc/server";
+import {
+  grantHandlers,
+  type GrantDesk,
+  type Handlers,
+  type Holder,
+  type Peer,
+  type Served,
+} from "@sesame/core-ipc/server";
 import type { LogFile } from "./io/log-files.ts";
 import { dismiss, enter, ofKey, waiting, type WaitingRoom } from "./enrolment/waiting-room.ts";
 import { create, listed, setActive, setDefault, type Profiles } from "./profile/profiles.ts";
@@ -60,6 +67,7 @@ export type Host = {
   readonly isTaken: (wanted: Enrolment) => boolean;
   /** True if it waits to take the place of an identity. */
   readonly isReplacement: (wanted: Enrolment) => boolean;
+  readonly grants: GrantDesk;
   readonly waitingRoom: () => WaitingRoom;
   /** Makes a new state durable. */
   readonly setWaitingRoom: (room: WaitingRoom) => void;
@@ -77,6 +85,7 @@ export type Host = {
 
 /** Requests that daemon-profile answers. */
 export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
+  const grants = grantHandlers(host.grants);
   let last: Promise<unknown> = Promise.resolve();
 
   /** One at a time: of many that ask at once, only those who get in are put on record. */
@@ -184,6 +193,12 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
       host.setWaitingRoom(dismiss(host.waitingRoom(), name));
       return {};
     },
+
+    "bus-grant.issue": grants.issue,
+    "bus-grant.heartbeat": grants.heartbeat,
+    "bus-grant.revoke": grants.revoke,
+    "bus-grant.list": grants.list,
+    "bus-grant.show": grants.show,
 
     "profile.list": () => ({ profiles: listed(host.profiles()) }),
 

@@ -1,8 +1,12 @@
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { randomUUID } from "node:crypto";
+import { join } from "node:path";
 import { openAuditLog, type AuditActor, type AuditEvent, type AuditLog } from "@sesame/core-audit";
 import {
   changesOf,
+  bootClock,
+  bootId,
+  GrantKeeper,
   loadKeyFile,
   measurePosture,
   ofKey,
@@ -43,7 +47,7 @@ import { logFiles, readLog } from "./io/log-files.ts";
 import { loadPending, savePending } from "./io/pending-store.ts";
 import { loadProfiles, saveProfiles } from "./io/profile-store.ts";
 import { listed, type Profiles } from "./profile/profiles.ts";
-import { ownKey, ownMark, SPEC } from "./spec.ts";
+import { grantsOf, ownKey, ownMark, SPEC } from "./spec.ts";
 
 const COUNT_EVERY_MS = 60_000;
 
@@ -103,12 +107,30 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     return spared ? audit.sequence : audit.append(event);
   }
 
+  const grants = new GrantKeeper({
+    path: join(grantsOf(paths), "grants.state"),
+    suite,
+    own,
+    installation,
+    now: bootClock(clock),
+    bootId: bootId(),
+    log,
+    audit: async (records) => {
+      await Promise.all(
+        records.map(({ action, profile, object, outcome }) =>
+          audit.append({ actor: self, action, profile, object, outcome }),
+        ),
+      );
+    },
+    ended: (grant, why) => bus.emit("bus-grant.ended", { grant, why }),
+  });
+
   const dispatcher = new Dispatcher<typeof BUS_HOST>({
     registry,
     log,
     incident: randomUUID,
     memory: suite,
-    gate: { panic: () => panic.held, rate: rateLimit(clock) },
+    gate: { grants, panic: () => panic.held, rate: rateLimit(clock) },
     audit: async (records) => {
       await Promise.all(
         records.map(({ session, action, profile, object, outcome }) => {
@@ -130,6 +152,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
           if (held) panic.hold(clock.wallMs());
           else panic.lift();
         } finally {
+          if (held) grants.endAll();
           registry.replace(members(inForce.installation));
           bus.reregister(PANICKED);
         }
@@ -148,6 +171,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
       trustOf: (name) => bus.trustOf(name),
       isTaken: (wanted) => !mayWait(inForce.installation.identities, wanted),
       isReplacement: (wanted) => replacedBy(inForce.installation.identities, wanted) !== null,
+      grants,
       waitingRoom: () => room,
       setWaitingRoom: (state) => {
         savePending(paths.pending, state);
@@ -198,6 +222,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
   function adopt(found: Installation): void {
     if (!inForce.adopt(found)) return;
     registry.replace(members(found));
+    grants.adopt(found);
     bus.reregister();
     const left = room.filter(({ enrolment }) => mayWait(found.identities, enrolment));
     if (left.length === room.length) return;
@@ -237,10 +262,12 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
   audit.onCheckpoint((checkpoint) => bus.emit("audit.checkpointed", { checkpoint }));
   await recordOwn(audit, self, "daemon.start");
   if (panic.held) await recordOwn(audit, self, "panic.holds");
+  if (panic.held) grants.endAll();
   await listen(bus, paths.socket);
   return {
     stop: async () => {
       clearInterval(counting);
+      await grants.close();
       recordSuppressed();
       await recordOwn(audit, self, "daemon.stop");
       await anchor(bus, audit, log);

@@ -6,12 +6,17 @@ import { BUS_HOST } from "@sesame/core-types";
 export const SPEC: Omit<DaemonSpec, "start"> = {
   name: BUS_HOST,
   lock: (paths) => paths.busLock,
-  directories: (paths) => [paths.audit, dirname(paths.profiles)],
+  directories: (paths) => [paths.audit, dirname(paths.profiles), grantsOf(paths)],
   files: (paths) => [dirname(paths.installation), ownKey(paths)],
   // Control groups of those who connect.
   reads: ["/proc"],
   syscalls: "bus",
 };
+
+/** The grants that it goes by. */
+export function grantsOf({ authority }: Paths): string {
+  return join(authority, BUS_HOST);
+}
 
 /** How far it has come with the records of its installation. */
 export function ownMark({ profiles }: Paths): string {

@@ -16,9 +16,9 @@ import {
 } from "@sesame/core-authority";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import type { BusClient } from "@sesame/core-ipc/client";
+import { GRANT_OWNERS, holdGrants, ownersOf, type GrantOwner } from "@sesame/core-ipc/grants";
 import { loadKeyFile, requireInstallation, type Installation } from "@sesame/core-ipc/daemon";
 import {
-  BUS_HOST,
   Denial,
   dominates,
   Fault,
@@ -27,7 +27,6 @@ import {
   levelRank,
   limits,
   MESSAGES,
-  VAULT_OWNER,
   type Identity,
   type Level,
 } from "@sesame/core-types";
@@ -148,7 +147,7 @@ export function grantRenew(context: Context, id: string): Promise<Outcome> {
       { delegatee, parent, scope, ...terms },
       above,
     );
-    await bus.call("grant.revoke", { grant: id, identity: null });
+    await revokeEverywhere(bus, { grant: id, identity: null });
     return createdOutcome(installation, made);
   });
 }
@@ -163,7 +162,7 @@ export function grantRevoke(
   const installation = requireInstallation(suite, pathsOf(context));
   const of = identity === undefined ? null : named(installation, identity).id;
   return withBus(context, async (bus) => {
-    const { changed } = await bus.call("grant.revoke", { grant: id ?? null, identity: of });
+    const changed = await revokeEverywhere(bus, { grant: id ?? null, identity: of });
     const what = identity === undefined ? `grant ${id}` : `every grant to and from ${identity}`;
     return {
       text: changed ? `Ended: ${printable(what)}.` : `Nothing was alive: ${printable(what)}.`,
@@ -178,7 +177,6 @@ export async function grantHold(
   command: readonly string[],
   { grant }: { readonly grant?: string },
 ): Promise<Outcome> {
-  const { holdGrants } = await import("@sesame/core-ipc/grants");
   const { runBeside } = await import("../io/run-beside.ts");
   const stop = new AbortController();
   const started = Promise.withResolvers<readonly string[]>();
@@ -248,7 +246,7 @@ async function give(
         `this grant would give nothing: ${REASONS[verdict.reason]}`,
         hintFor(from, above),
       );
-    await bus.call("grant.issue", { chain: chain.map(encodeGrant) });
+    await register(bus, chain, verdict.scope);
     return { chain, effective: verdict.scope, warnings: warningsFor(to, verdict.scope) };
   } catch (cause) {
     if (cause instanceof AuthorityError) throw new Fault("usage", cause.message, LIMITS);
@@ -299,9 +297,6 @@ function warningsFor(to: Identity, scope: Scope): string[] {
       (low, level) => (low === null || levelRank(level) < levelRank(low) ? level : low),
       null,
     );
-    const owned = rows.some(({ needs, owner }) => needs === capability && owner === VAULT_OWNER);
-    if (!owned && capability !== "admin" && levels.length > 0)
-      return [`${capability} is answered by ${BUS_HOST}, which goes by enrolment alone`];
     return least === null || dominates(to.clearance, least)
       ? []
       : [
@@ -310,20 +305,76 @@ function warningsFor(to: Identity, scope: Scope): string[] {
   });
 }
 
-async function chainOf(bus: BusClient, id: string): Promise<SignedGrant[]> {
-  return (await bus.call("grant.show", { grant: id })).chain.map((one) => decodeGrant(one));
+/** With every owner of what the grant gives: with all of them, or with none. */
+async function register(
+  bus: BusClient,
+  chain: readonly SignedGrant[],
+  effective: Scope,
+): Promise<void> {
+  const owners = ownersOf(effective.map(({ capability }) => capability));
+  if (owners.length === 0)
+    throw new Fault(
+      "usage",
+      "no daemon answers what this would allow",
+      "`sesame grant create --help`",
+    );
+  const grant = chain[0]?.grant.id ?? null;
+  const done: GrantOwner[] = [];
+  try {
+    for (const owner of owners) {
+      await owner.ask(bus, "issue", { chain: chain.map(encodeGrant) });
+      done.push(owner);
+    }
+  } catch (cause) {
+    for (const owner of done) await owner.ask(bus, "revoke", { grant, identity: null });
+    throw cause;
+  }
 }
 
-async function all(bus: BusClient): Promise<{ grant: Grant; usesLeft: number | null }[]> {
-  const found: { grant: Grant; usesLeft: number | null }[] = [];
-  for (;;) {
-    const after = found.at(-1)?.grant.id ?? null;
-    const { grants } = await bus.call("grant.list", { after });
-    found.push(
-      ...grants.map(({ grant, usesLeft }) => ({ grant: decodeGrant(grant).grant, usesLeft })),
-    );
-    if (grants.length < limits.MAX_GRANTS_LISTED) return found;
-  }
+/** True if it was alive with one of the owners. Each is asked, whatever another says. */
+async function revokeEverywhere(
+  bus: BusClient,
+  what: { readonly grant: string | null; readonly identity: string | null },
+): Promise<boolean> {
+  const answers = await Promise.allSettled(
+    GRANT_OWNERS.map((owner) => owner.ask(bus, "revoke", what)),
+  );
+  for (const answer of answers) if (answer.status === "rejected") throw answer.reason;
+  return answers.some((answer) => answer.status === "fulfilled" && answer.value.changed);
+}
+
+/** From the first owner that has it. */
+async function chainOf(bus: BusClient, id: string): Promise<SignedGrant[]> {
+  let refusal: unknown = new Denial("capability-missing");
+  for (const owner of GRANT_OWNERS)
+    try {
+      const { chain } = await owner.ask(bus, "show", { grant: id });
+      return chain.map((one) => decodeGrant(one));
+    } catch (cause) {
+      refusal = cause;
+      if (!(cause instanceof Denial) || cause.code !== "capability-missing") break;
+    }
+  throw refusal;
+}
+
+type Living = { readonly grant: Grant; readonly usesLeft: number | null };
+
+/** Each once, with the fewest uses that an owner has left for it. */
+async function all(bus: BusClient): Promise<Living[]> {
+  const found = new Map<string, Living>();
+  for (const owner of GRANT_OWNERS)
+    for (let after: string | null = null; ;) {
+      const { grants } = await owner.ask(bus, "list", { after });
+      for (const { grant: encoded, usesLeft } of grants) {
+        const { grant } = decodeGrant(encoded);
+        const other = found.get(grant.id)?.usesLeft ?? usesLeft;
+        const least = usesLeft === null || other === null ? null : Math.min(usesLeft, other);
+        found.set(grant.id, { grant, usesLeft: least });
+        after = grant.id;
+      }
+      if (grants.length < limits.MAX_GRANTS_LISTED) break;
+    }
+  return [...found.values()].sort((a, b) => (a.grant.id < b.grant.id ? -1 : 1));
 }
 
 type Summary = {
@@ -365,7 +416,7 @@ function trustOf(installation: Installation): Parameters<typeof resolveChain>[1]
         : {
             scope: enrolledScope(identity.capabilities),
             signingKey: identity.signingKey,
-            revoked: false,
+            revoked: identity.state !== "active",
           };
     },
     verifier: suite,

@@ -43,6 +43,7 @@ export async function init(context: Context): Promise<Outcome> {
   const directories = [
     dirname(paths.installation),
     dirname(paths.profiles),
+    join(paths.authority, BUS_HOST),
     join(paths.authority, VAULT_OWNER),
   ];
   for (const path of [

@@ -38,7 +38,7 @@ export type Facts = {
   readonly badKeys: Seen<readonly string[]>;
   readonly installation: Seen<string>;
   readonly auditWritable: Seen<boolean>;
-  /** Whether the owner of the secrets can read its grants. */
+  /** Whether the owners can read their grants. */
   readonly grantsIntact: Seen<boolean>;
   readonly panic: Seen<boolean>;
   /** Milliseconds by which the audit log's last entry lies in the future; 0 if it does not. */

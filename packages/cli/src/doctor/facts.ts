@@ -3,6 +3,7 @@ import { release as kernelRelease } from "node:os";
 import { basename, join } from "node:path";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import { tailAudit } from "@sesame/core-audit";
+import { GRANT_OWNERS } from "@sesame/core-ipc/grants";
 import type { BusClient } from "@sesame/core-ipc/client";
 import { protectionOf, requireInstallation, type Paths } from "@sesame/core-ipc/daemon";
 import { LAUNCHER, RELEASE } from "@sesame/core-types";
@@ -42,8 +43,10 @@ export async function gather(context: Context): Promise<Facts> {
       auditWritable: await ask(
         async (client) => (await client.call("status.get", {})).auditWritable,
       ),
-      grantsIntact: await ask(
-        async (client) => !(await client.call("grant.list", { after: LAST })).damaged,
+      grantsIntact: await ask(async (client) =>
+        (
+          await Promise.all(GRANT_OWNERS.map((owner) => owner.ask(client, "list", { after: LAST })))
+        ).every(({ damaged }) => !damaged),
       ),
       panic: await ask(async (client) => (await client.call("status.get", {})).panic),
       clockBehindMs: await see(() => clockBehind(paths)),

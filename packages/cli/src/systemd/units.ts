@@ -63,7 +63,7 @@ const UNITS: Readonly<Record<string, (program: Program) => Sections>> = {
     ],
     Service: [
       ...running(program, BUS_HOST),
-      ["ReadWritePaths", `${CONFIG}/audit ${CONFIG}/profiles`],
+      ["ReadWritePaths", `${CONFIG}/audit ${CONFIG}/profiles ${CONFIG}/authority/${BUS_HOST}`],
       ["InaccessiblePaths", `${CONFIG}/vaults`],
       ...onlyKeyOf(BUS_HOST),
       ["LimitNOFILE", "4096"],

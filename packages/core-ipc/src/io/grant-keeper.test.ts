@@ -207,6 +207,21 @@ test("[AUTH-31] where the machine's start has no name, every start of the daemon
   assert.match(logged.join(), /the machine's start has no name/);
 });
 
+test("[AUTH-42] who is suspended loses what was given, and resuming brings it not back", async () => {
+  // SECURITY: an agent under suspicion would go on with what it was given.
+  for (const name of ["ci", "operator"]) {
+    await keeper.issue([given()], operator);
+    const identities = installation.identities.map((one) =>
+      one.name === name ? { ...one, state: "suspended" as const } : one,
+    );
+    keeper.adopt({ ...installation, identities });
+    assert.equal(keeper.size, 0);
+    await assert.rejects(keeper.issue([given()], operator), refusedAs("identity-revoked"));
+    keeper.adopt(installation);
+    assert.equal(keeper.permit(ci, "secret-read", asked), "revoked");
+  }
+});
+
 test("[AUTH-42] an id that two identities bear is nobody's", async () => {
   // SECURITY: a grant would serve whoever of the two asks.
   const twin = member("twin", { id: ci.id });

@@ -325,7 +325,7 @@ export class GrantKeeper implements Grants {
       parties.set(identity.id, {
         scope: enrolledScope(identity.capabilities),
         signingKey: identity.signingKey,
-        revoked: false,
+        revoked: identity.state !== "active",
       });
     return {
       installation: installation.id,

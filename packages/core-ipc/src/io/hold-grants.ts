@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { decodeGrant } from "@sesame/core-authority";
 import { Denial, Fault, limits } from "@sesame/core-types";
 import type { BusClient } from "./bus-client.ts";
+import { GRANT_OWNERS, type GrantOwner } from "./grant-owners.ts";
 
 export type HoldOptions = {
   /** Connects as the delegatee; again, whenever the bus was restarted. */
@@ -18,73 +19,97 @@ export type HoldOptions = {
 
 const RETRY_MS = 500;
 
+/** Grants of one owner, with the milliseconds between two heartbeats. */
+type Held = { readonly owner: GrantOwner; readonly intervals: Map<string, number> };
+
 /**
- * Keeps grants alive: sends heartbeats twice in each interval, also across restarts of the daemons.
- * Resolves once none of the grants is alive, or when the signal says so.
+ * Keeps grants alive: sends heartbeats twice in each interval to every owner that has them, also
+ * across restarts of the daemons. Resolves once none of the grants is alive, or when the signal
+ * says so.
  *
  * @throws {Fault} what `connect` throws, except while the bus is away
  */
 export async function holdGrants(options: HoldOptions): Promise<void> {
   const { connect, signal, held, ended } = options;
   let bus: BusClient | null = null;
-  let intervals: Map<string, number> | null = null;
+  let all: readonly Held[] | null = null;
   let waitMs = 0;
   const stopped = (): boolean => signal?.aborted === true;
+  const once = async (): Promise<void> => {
+    bus ??= await connect();
+    const first = all === null;
+    all ??= await found(bus, options.grants ?? null, ended);
+    const before = idsOf(all);
+    for (const one of all) await beat(bus, one);
+    const alive = idsOf(all);
+    for (const id of before) if (!alive.has(id)) ended?.(id);
+    if (first) held?.([...alive]);
+    waitMs = Math.min(...all.flatMap(({ intervals }) => [...intervals.values()])) / 2;
+  };
   try {
-    while (!stopped()) {
+    while (!stopped() && waitMs !== Number.POSITIVE_INFINITY) {
+      await sleep(waitMs, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
       try {
-        bus ??= await connect();
-        const isFirst = intervals === null;
-        intervals ??= await intervalsOf(bus, options.grants ?? null);
-        for (const id of await beat(bus, [...intervals.keys()])) {
-          intervals.delete(id);
-          ended?.(id);
-        }
-        if (isFirst) held?.([...intervals.keys()]);
-        if (intervals.size === 0) return;
-        waitMs = Math.min(...intervals.values()) / 2;
+        if (!stopped()) await once();
       } catch (cause) {
         if (!isPassing(cause)) throw cause;
-        await bus?.close().catch(() => undefined);
+        await close(bus);
         bus = null;
         waitMs = RETRY_MS;
       }
-      await sleep(waitMs, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
     }
   } finally {
-    await bus?.close();
+    await close(bus);
   }
 }
 
-/** Milliseconds between two heartbeats, of each grant. */
-async function intervalsOf(
+async function close(bus: BusClient | null): Promise<void> {
+  await bus?.close();
+}
+
+function idsOf(all: readonly Held[]): Set<string> {
+  return new Set(all.flatMap(({ intervals }) => [...intervals.keys()]));
+}
+
+/** What is alive of the wanted grants, or of all that are given to this identity. */
+async function found(
   bus: BusClient,
   wanted: readonly string[] | null,
-): Promise<Map<string, number>> {
+  ended: HoldOptions["ended"],
+): Promise<readonly Held[]> {
+  const all: Held[] = [];
+  for (const owner of GRANT_OWNERS) {
+    const own = await intervalsOf(bus, owner);
+    const intervals = new Map([...own].filter(([id]) => wanted === null || wanted.includes(id)));
+    all.push({ owner, intervals });
+  }
+  const alive = idsOf(all);
+  for (const id of new Set(wanted)) if (!alive.has(id)) ended?.(id);
+  return all;
+}
+
+async function intervalsOf(bus: BusClient, owner: GrantOwner): Promise<Map<string, number>> {
   const own = bus.identity?.id;
   const intervals = new Map<string, number>();
   for (let after: string | null = null; ;) {
-    const { grants } = await bus.call("grant.list", { after });
+    const { grants } = await owner.ask(bus, "list", { after });
     for (const { grant: encoded } of grants) {
       const { grant } = decodeGrant(encoded);
       if (grant.delegatee === own) intervals.set(grant.id, grant.heartbeatMs);
       after = grant.id;
     }
-    if (grants.length < limits.MAX_GRANTS_LISTED) break;
+    if (grants.length < limits.MAX_GRANTS_LISTED) return intervals;
   }
-  if (wanted === null) return intervals;
-  // One that is not in the list has ended; the answer to its heartbeat says so.
-  return new Map(wanted.map((id) => [id, intervals.get(id) ?? RETRY_MS]));
 }
 
-/** Ids of those that are not alive. */
-async function beat(bus: BusClient, ids: readonly string[]): Promise<string[]> {
-  const gone: string[] = [];
+/** Takes out what is not alive any more. */
+async function beat(bus: BusClient, { owner, intervals }: Held): Promise<void> {
+  const ids = [...intervals.keys()];
   for (let at = 0; at < ids.length; at += limits.MAX_BEATS) {
     const grants = ids.slice(at, at + limits.MAX_BEATS);
-    gone.push(...(await bus.call("grant.heartbeat", { grants })).ended);
+    const { ended } = await owner.ask(bus, "heartbeat", { grants });
+    for (const id of ended) intervals.delete(id);
   }
-  return gone;
 }
 
 /** What time heals: the daemons are being restarted. */
