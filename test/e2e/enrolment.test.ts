@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
   enrolmentProof,
@@ -23,7 +24,7 @@ import {
 import { readDenial } from "../../packages/core-ipc/src/bus/dispatcher.ts";
 import { openRootKey } from "../../packages/cli/src/io/root-key.ts";
 import { auditEntries, recorded } from "../helpers/audit-log.ts";
-import { Home, PASSWORD, SESAME } from "../helpers/home.ts";
+import { Home, PASSWORD, SESAME, type Ran } from "../helpers/home.ts";
 import { RawClient } from "../helpers/raw-client.ts";
 import { onTerminal } from "../helpers/terminal.ts";
 
@@ -280,7 +281,9 @@ test("[ENROL-10] [ENROL-8] approval reaches the live connection; an ai sees name
   assert.match(home.must(["agent", "approve", "ci"]), /already/);
   assert.deepEqual(
     listed().map(({ name, state }) => `${name} ${state}`),
-    ["daemon-profile", "daemon-secrets", "operator", "ci", "greedy"].map((n) => `${n} registered`),
+    ["daemon-profile", "daemon-secrets", "daemon-launcher", "operator", "ci", "greedy"].map(
+      (n) => `${n} registered`,
+    ),
   );
 });
 
@@ -480,6 +483,106 @@ test("[ENROL-10] a revoked key has no right until it is let in again", async () 
   assert.match(home.must(["--as", "greedy", "secret", "list"]), /api\/key/);
   for (const name of ["operator", "daemon-secrets"])
     assert.equal(home.run(["agent", "revoke", name], `${PASSWORD}\n`).exit, 64);
+});
+
+test("[ENROL-17] [ENROL-18] an identity gets new keys while it works, twice, and loses nothing", async () => {
+  // SECURITY: an agent that stands still while its keys are replaced is one whose keys stay old.
+  const file = join(home.paths.keys, "greedy.key");
+  const first = readFileSync(file);
+  const live = await home.connect("greedy");
+  const stop = new AbortController();
+  const calls = (async (): Promise<number> => {
+    let done = 0;
+    for (; !stop.signal.aborted; done++) {
+      await live.call("secret.list", { profile: "default" });
+      const fresh = await home.connect("greedy");
+      await fresh.call("secret.list", { profile: "default" });
+      await fresh.close();
+      await sleep(50);
+    }
+    return done;
+  })();
+  calls.catch(() => undefined);
+  const rotate = (...more: string[]): Promise<Ran> =>
+    home.later(["agent", "rotate", "greedy", ...more], `${PASSWORD}\n`);
+  assert.equal((await home.later(["agent", "rotate", "greedy"], "wrong\n")).exit, DENIED);
+  assert.deepEqual(readFileSync(file), first);
+  for (const again of [first, null]) {
+    const { exit, err } = await rotate();
+    assert.equal(exit, 0, err);
+    assert.notDeepEqual(readFileSync(file), first);
+    if (again !== null) assert.deepEqual(readFileSync(`${file}.former`), first);
+  }
+  await recorded(home, "the change", ({ object }) => object === "rotated greedy");
+  stop.abort();
+  assert.ok((await calls) > 0, "it worked all the time");
+  await live.call("secret.list", { profile: "default" });
+  assert.match((await rotate("--if-older", "1d")).out, /younger/);
+  assert.equal((await rotate("--overlap", "0s")).exit, 64);
+  for (const name of ["daemon-secrets", "daemon-profile"])
+    assert.equal(home.run(["agent", "rotate", name], `${PASSWORD}\n`).exit, 64);
+
+  // What the first keys opened ends with them, at the bus and at the owner.
+  await rewrite((given) => ({
+    ...given,
+    identities: given.identities.map((one) => ({
+      ...one,
+      former: one.former.map((keys, i) => ({
+        ...keys,
+        untilMs: i === 0 ? Date.now() : keys.untilMs,
+      })),
+    })),
+  }));
+  const operator = await home.connect();
+  await operator.call("vault.reload", {});
+  await assert.rejects(
+    live.call("secret.list", { profile: "default" }),
+    denial("clearance-too-low"),
+  );
+  await operator.call("bus.reload", {});
+  assert.ok((await live.closed) !== null);
+  await operator.close();
+  const second = readFileSync(file);
+  writeFileSync(file, first);
+  assert.equal(home.run(["--as", "greedy", "secret", "list"]).exit, DENIED);
+  const stolen = home.run(["agent", "rotate", "greedy"], `${PASSWORD}\n`);
+  assert.equal(stolen.exit, 76, stolen.err);
+  writeFileSync(file, second);
+  home.must(["--as", "greedy", "secret", "list"]);
+});
+
+test("[ENROL-17] a former key lapses by itself, and what is open under it ends", async () => {
+  // SECURITY: who holds a key that was given up would stay for as long as it stays connected.
+  const live = await home.connect("greedy");
+  assert.equal(home.run(["agent", "rotate", "greedy", "--overlap", "1s"], `${PASSWORD}\n`).exit, 0);
+  assert.ok((await live.closed) !== null);
+  home.must(["--as", "greedy", "secret", "list"]);
+});
+
+test("[ENROL-19] a rotation that was cut short at any step goes on when it is run again", () => {
+  // SECURITY: half a rotation would lock an identity out, or leave keys that the record names to nobody.
+  const file = join(home.paths.keys, "greedy.key");
+  const rotate = (): Ran => home.run(["agent", "rotate", "greedy"], `${PASSWORD}\n`);
+  const works = (): void => void home.must(["--as", "greedy", "secret", "list"]);
+  // Keys were made and not signed.
+  assert.equal(home.run(["agent", "rotate", "greedy"], "wrong\n").exit, DENIED);
+  const made = readFileSync(`${file}.next`);
+  works();
+  assert.equal(rotate().exit, 0);
+  assert.deepEqual(readFileSync(file), made);
+  works();
+  // They were signed and are not in place.
+  const replaced = readFileSync(`${file}.former`);
+  renameSync(file, `${file}.next`);
+  writeFileSync(file, replaced, { mode: 0o600 });
+  works();
+  assert.equal(home.run(["agent", "rotate", "greedy"]).exit, 0, "nothing is left to sign");
+  assert.deepEqual(readFileSync(file), made);
+  assert.ok(!existsSync(`${file}.next`));
+  works();
+  // The operator's own.
+  assert.equal(home.run(["agent", "rotate", "operator"], `${PASSWORD}\n`).exit, 0);
+  assert.match(home.must(["secret", "list"]), /api\/key/);
 });
 
 test("[ENROL-11] [KEYS-15] lost keys are replaced without their rights, and by an approval alone", async () => {

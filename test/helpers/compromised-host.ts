@@ -71,7 +71,7 @@ export class CompromisedHost {
     const keys = loadKeyFile(suite, join(home.paths.keys, `${BUS_HOST}.key`));
     if (keys === null) throw new Error("the home is not set up");
     this.#keys = keys.noise;
-    this.#registry = new Registry(identities);
+    this.#registry = new Registry(identities, Date.now);
     this.#server = createServer((socket) => this.#accept(socket));
   }
 

@@ -111,6 +111,19 @@ export class Home {
     return spawn(SESAME, args, { env: this.env, cwd: this.path, stdio: "pipe" });
   }
 
+  /** As run, while this process goes on. */
+  async later(args: readonly string[], input = ""): Promise<Ran> {
+    const child = this.start(args);
+    const { promise, resolve } = Promise.withResolvers<number | null>();
+    child.on("close", resolve);
+    const [out, err]: [Buffer[], Buffer[]] = [[], []];
+    child.stdout?.on("data", (chunk: Buffer) => out.push(chunk));
+    child.stderr?.on("data", (chunk: Buffer) => err.push(chunk));
+    child.stdin?.end(input);
+    const exit = (await promise) ?? -1;
+    return { exit, out: Buffer.concat(out).toString(), err: Buffer.concat(err).toString() };
+  }
+
   /** Connects in this process, as an identity or unregistered. */
   async connect(as: string | null = "operator"): Promise<BusClient> {
     return openBus({ suite, as, paths: this.paths });
@@ -134,6 +147,8 @@ export class Home {
         state: "active" as const,
         enrolledMs: Date.now(),
         wants: "",
+        keyedMs: Date.now(),
+        former: [],
         clearance: clearance ?? ("internal" as const),
         capabilities: capabilities ?? DEFAULT_CAPABILITIES[kind],
         noiseKey: keys.noise.publicKey,

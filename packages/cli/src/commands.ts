@@ -336,6 +336,16 @@ export const COMMANDS: readonly Command[] = [
       (await import("./commands/agents.ts")).agentResume(context, name),
   },
   {
+    usage: "agent rotate <name>",
+    summary: "give an identity new keys; the former ones are accepted for a while",
+    flags: [
+      ["--overlap <span>", "for how long", "48h"],
+      ["--if-older <span>", "only if its keys are older than that, as in 30d"],
+    ],
+    run: async (context, [name = ""], flags) =>
+      (await import("./commands/rotate.ts")).agentRotate(context, name, flags),
+  },
+  {
     usage: "agent revoke <name>",
     summary: "end an identity and its connections; asks for the password of the root key",
     run: async (context, [name = ""]) =>

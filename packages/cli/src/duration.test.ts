@@ -10,6 +10,7 @@ test("times are read with their unit, up to the longest", () => {
   assert.equal(durationMs("90s", "--wait", most), 90_000);
   assert.equal(durationMs("60m", "--wait", most), most);
   assert.equal(durationMs("1h", "--wait", most), most);
+  assert.equal(durationMs("2d", "--wait", 48 * most), 48 * most);
   for (const bad of ["", "s", "5", "-1s", "1.5m", "61m", "2h", "1d", "1 m", "99999999s"])
     assert.throws(() => durationMs(bad, "--wait", most), Fault, bad);
 });

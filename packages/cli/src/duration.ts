@@ -1,17 +1,17 @@
 import { Fault } from "@sesame/core-types";
 import { printable } from "./printable.ts";
 
-const FORM = /^(?=.)(?:(\d{1,7})h)?(?:(\d{1,7})m)?(?:(\d{1,7})s)?$/;
+const FORM = /^(?=.)(?:(\d{1,7})d)?(?:(\d{1,7})h)?(?:(\d{1,7})m)?(?:(\d{1,7})s)?$/;
 
 /**
- * Milliseconds of a time as people write it: `90s`, `10m`, `8h`, `1h30m`.
+ * Milliseconds of a time as people write it: `90s`, `10m`, `8h`, `1h30m`, `30d`.
  *
  * @param flag - what it was given for
  * @throws {Fault} usage, if it is none or longer than `mostMs`
  */
 export function durationMs(text: string, flag: string, mostMs: number): number {
-  const [found, h = 0, m = 0, s = 0] = FORM.exec(text) ?? [];
-  const ms = ((Number(h) * 60 + Number(m)) * 60 + Number(s)) * 1_000;
+  const [found, d = 0, h = 0, m = 0, s = 0] = FORM.exec(text) ?? [];
+  const ms = (((Number(d) * 24 + Number(h)) * 60 + Number(m)) * 60 + Number(s)) * 1_000;
   if (found !== undefined && ms <= mostMs) return ms;
   throw new Fault(
     "usage",

@@ -12,8 +12,16 @@ const SPELLINGS = (
 const words = fc.constantFrom("", ...SPELLINGS);
 
 const lines = fc
-  .tuple(fc.constantFrom(...COMMANDS), fc.array(words, { maxLength: 6 }))
-  .map(([command, rest]) => [...wordsOf(command), ...rest]);
+  .tuple(
+    fc.constantFrom(...COMMANDS),
+    fc.oneof(fc.array(words, { maxLength: 6 }), fc.constant(["x"])),
+  )
+  .chain(([command, rest]) => {
+    const own = (command.flags ?? []).map(([syntax]) => /--[a-z-]+/.exec(syntax)?.[0] ?? "");
+    return fc
+      .subarray(own)
+      .map((flags) => [...wordsOf(command), ...flags.flatMap((flag) => [flag, "v"]), ...rest]);
+  });
 
 test("a command line that is read quickly means what commander reads", async () => {
   let answered = 0;

@@ -66,7 +66,9 @@ function knownFlags(command: Command): ReadonlyMap<string, Flag> {
   const known = new Map<string, Flag>([["--json", { name: "json", takesValue: false }]]);
   for (const [syntax] of command.flags ?? []) {
     const long = /--([a-z-]+)/.exec(syntax)?.[1] ?? "";
-    const flag = { name: long, takesValue: syntax.includes("<") };
+    // As commander names them.
+    const name = long.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    const flag = { name, takesValue: syntax.includes("<") };
     for (const spelling of syntax.match(/--?[a-z-]+(?=[, ]|$)/g) ?? []) known.set(spelling, flag);
   }
   return known;

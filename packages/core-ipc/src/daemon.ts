@@ -47,6 +47,7 @@ export {
   inState,
   ofKey,
   ofName,
+  rotated,
   steadfast,
   without,
   type Identities,

@@ -14,8 +14,24 @@ export type IdentityState = (typeof IDENTITY_STATES)[number];
 
 export type IdentityKind = (typeof IDENTITY_KINDS)[number];
 
+/** The public keys of an identity, 32 bytes each. */
+export type PublicKeys = {
+  /** X25519, for Noise. */
+  readonly noiseKey: Uint8Array;
+  /** X25519, for sealing at rest. */
+  readonly sealingKey: Uint8Array;
+  /** Ed25519. */
+  readonly signingKey: Uint8Array;
+};
+
+/** Keys that an identity has replaced, and that are its own still until a date. */
+export type FormerKeys = PublicKeys & {
+  /** Wall clock, milliseconds. */
+  readonly untilMs: number;
+};
+
 /** The public half of an identity as enrolled and signed by the installation's root key. */
-export type Identity = {
+export type Identity = PublicKeys & {
   /** UUID, 36 characters. */
   readonly id: string;
   readonly name: string;
@@ -28,12 +44,10 @@ export type Identity = {
   readonly capabilities: readonly Capability[];
   /** What it said it would do when it applied: a scope's text (docs/AUTHORITY.md); "" for nothing. */
   readonly wants: string;
-  /** X25519 public key for Noise, 32 bytes. */
-  readonly noiseKey: Uint8Array;
-  /** X25519 public key for sealing at rest, 32 bytes. */
-  readonly sealingKey: Uint8Array;
-  /** Ed25519 public key, 32 bytes. */
-  readonly signingKey: Uint8Array;
+  /** When it got the keys that it has; wall clock, milliseconds. */
+  readonly keyedMs: number;
+  /** Keys that it had before, the latest last. */
+  readonly former: readonly FormerKeys[];
 };
 
 /** Names of the identities that own message kinds. `bus` is the router itself. */

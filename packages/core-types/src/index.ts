@@ -38,9 +38,11 @@ export {
   LAUNCHER,
   OPERATOR,
   VAULT_OWNER,
+  type FormerKeys,
   type Identity,
   type IdentityKind,
   type IdentityState,
+  type PublicKeys,
 } from "./identity.ts";
 export { fromHex, ID_BYTES, stampUuidV7, toHex, uuidText, uuidTimeMs, type CallId } from "./ids.ts";
 export { dominates, levelRank, LEVELS, type Level } from "./level.ts";

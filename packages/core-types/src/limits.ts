@@ -82,6 +82,10 @@ export const MAX_AUDIT_READ = 1024 * 1024;
 export const MAX_PROFILES = 256;
 /** Enrolments that wait for the operator. */
 export const MAX_PENDING = 20;
+/** Former keys of one identity that are still its own. */
+export const MAX_FORMER_KEYS = 4;
+/** Milliseconds that former keys are accepted unless told otherwise. */
+export const KEY_OVERLAP_MS = 48 * 60 * 60 * 1000;
 /** Bytes of the scope that an applicant declares. */
 export const MAX_WANTS_BYTES = 1_024;
 /** Milliseconds that an enrolment waits. */

@@ -41,7 +41,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
   restoreNofile();
   const mark = `${installation.id}/`;
   endRemains(mark);
-  const registry = new Registry(installation.identities);
+  const registry = new Registry(installation.identities, clock.wallMs);
   const sealed = new SealedOwner(suite, keys.noise, clock);
   const runs = new Runs<RunningProgram>();
   const nowMs = clock.monotonicMs;

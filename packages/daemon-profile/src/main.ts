@@ -71,7 +71,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
   const panic = new PanicMark(paths.busPanic);
   const members = (found: Installation): Identities =>
     panic.held ? steadfast(found.identities) : found.identities;
-  const registry = new Registry(members(installation));
+  const registry = new Registry(members(installation), clock.wallMs);
   const audit = await openAuditLog({
     dir: paths.audit,
     installationId: fromHex(installation.id.replaceAll("-", "")) ?? new Uint8Array(16),

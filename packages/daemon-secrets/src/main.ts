@@ -80,7 +80,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
   const sealed = new SealedOwner(suite, keys.noise, clock);
   const logOwner = { installationId, publicKey: busHost.signingKey };
 
-  const registry = new Registry(installation.identities);
+  const registry = new Registry(installation.identities, clock.wallMs);
 
   const audit = async (records: AuditRecord[]): Promise<void> => {
     await link.bus.call("audit.append", { records });

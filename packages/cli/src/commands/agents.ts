@@ -58,16 +58,19 @@ export function agentShow(context: Context, name: string): Promise<Outcome> {
     const { identities } = requireInstallation(suite, pathsOf(context));
     const known = identities.find((identity) => identity.name === name);
     if (known !== undefined) {
-      const { id, capabilities, enrolledMs } = known;
-      const enrolled = new Date(enrolledMs).toISOString();
-      return shown({ ...common(known, stateOf(known)), id, capabilities, enrolled });
+      const { id, capabilities, enrolledMs, keyedMs } = known;
+      const [enrolled, keyed] = [enrolledMs, keyedMs].map(dateOf);
+      const former = known.former.map(
+        (keys) => `${toHex(keys.noiseKey)} until ${dateOf(keys.untilMs)}`,
+      );
+      const more = { id, capabilities, enrolled, keyed, former };
+      return shown({ ...common(known, stateOf(known)), ...more });
     }
     const { pending } = await bus.call("agent.list", {});
     const applicant = pending.find(({ enrolment }) => enrolment.name === name);
     if (applicant === undefined) throw new Denial("not-waiting", name);
     const { enrolment, evidence, untilMs } = applicant;
-    const until = new Date(untilMs).toISOString();
-    return shown({ ...common(enrolment, "pending"), until, ...evidence });
+    return shown({ ...common(enrolment, "pending"), until: dateOf(untilMs), ...evidence });
   });
 }
 
@@ -234,6 +237,8 @@ async function admit(
       state: "active",
       enrolledMs,
       capabilities,
+      keyedMs: enrolledMs,
+      former: [],
     }),
   );
 }
@@ -264,10 +269,14 @@ function common(about: Applicant, state: string) {
   };
 }
 
+function dateOf(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
 /** One line for each fact that there is. */
 function shown(data: Readonly<Record<string, unknown>>): Outcome {
   const facts = Object.entries(data)
-    .filter(([, value]) => value !== null && value !== "")
-    .map(([fact, value]) => [fact, Array.isArray(value) ? value.join(" ") : String(value)]);
+    .map(([fact, value]) => [fact, Array.isArray(value) ? value.join(" ") : String(value ?? "")])
+    .filter(([, value]) => value !== "");
   return { text: table(["FACT", "VALUE"], facts), data };
 }

@@ -153,6 +153,8 @@ async function identitiesOf(context: Context, members: readonly Member[]): Promi
       enrolledMs: Date.now(),
       clearance,
       wants: "",
+      keyedMs: Date.now(),
+      former: [],
       capabilities: DEFAULT_CAPABILITIES[kind],
       noiseKey: noise.publicKey,
       sealingKey: sealing.publicKey,

@@ -99,7 +99,7 @@ function world(
   const dispatcher = new Dispatcher({
     handlers,
     gate: { grants: { permit: () => permit } },
-    registry: new Registry(identities),
+    registry: new Registry(identities, Date.now),
     sealed: new SealedOwner(nodeSuite, ownerKeys, clock),
     audit: given.audit ?? ((more) => Promise.resolve(void records.push(...more))),
     log: (_level, event, fields) => void logged.push(`${event} ${JSON.stringify(fields)}`),

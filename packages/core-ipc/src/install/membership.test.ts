@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Denial } from "@sesame/core-types";
+import { Denial, limits } from "@sesame/core-types";
 import { identity } from "../testing/pair.ts";
-import { admitted, changesOf, inState, ofKey, ofName, without } from "./membership.ts";
+import { admitted, changesOf, inState, ofKey, ofName, rotated, without } from "./membership.ts";
 
 const key = (byte: number): Uint8Array => new Uint8Array(32).fill(byte);
 const member = (name: string, byte: number) => ({
@@ -48,4 +48,44 @@ test("[ENROL-2] names are found whatever their case, keys exactly", () => {
   assert.equal(ofName([one, two], "three"), null);
   assert.equal(ofKey([one, two], key(1)), one);
   assert.equal(ofKey([one, two], key(3)), null);
+});
+
+test("[ENROL-17] former keys stay for their time, rotation upon rotation, and are nobody else's", () => {
+  // SECURITY: a key that was given up would let its finder in, or be taken over by somebody else.
+  const fresh = (byte: number) => ({
+    noiseKey: key(byte),
+    sealingKey: key(byte),
+    signingKey: key(100 + byte),
+  });
+  const first = rotated([one, two], "one", fresh(3), { nowMs: 1_000, untilMs: 2_000 });
+  const second = rotated(first, "one", fresh(4), { nowMs: 1_500, untilMs: 2_500 });
+  assert.deepEqual(
+    second[0]?.former.map(({ noiseKey, untilMs }) => [noiseKey[0], untilMs]),
+    [
+      [1, 2_000],
+      [3, 2_500],
+    ],
+  );
+  assert.deepEqual([second[0]?.noiseKey, second[0]?.keyedMs], [key(4), 1_500]);
+  assert.equal(second[1], two);
+  assert.equal(ofKey(second, key(1))?.name, "one");
+  for (const byte of [1, 3, 4, 2]) {
+    const again = fresh(byte);
+    const taken = (cause: unknown): boolean =>
+      cause instanceof Denial && cause.code === "key-taken";
+    assert.throws(() => rotated(second, "two", again, { nowMs: 1_600, untilMs: 2_600 }), taken);
+    assert.throws(() => admitted(second, { ...member("new", byte) }), taken);
+  }
+  const third = rotated(second, "one", fresh(5), { nowMs: 2_000, untilMs: 3_000 });
+  assert.deepEqual(
+    third[0]?.former.map(({ noiseKey }) => noiseKey[0]),
+    [3, 4],
+  );
+  assert.deepEqual(changesOf(second, third), ["rotated one"]);
+  let crowd = third;
+  for (let i = 0; i < limits.MAX_FORMER_KEYS - 2; i++)
+    crowd = rotated(crowd, "one", fresh(10 + i), { nowMs: 2_100, untilMs: 9_000 });
+  assert.throws(() => rotated(crowd, "one", fresh(20), { nowMs: 2_100, untilMs: 9_000 }), {
+    exit: "try-later",
+  });
 });

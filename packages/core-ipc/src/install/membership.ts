@@ -1,5 +1,13 @@
 import { equalBytes } from "@sesame/core-crypto";
-import { Denial, isReservedName, type Identity, type IdentityState } from "@sesame/core-types";
+import {
+  Denial,
+  Fault,
+  isReservedName,
+  limits,
+  type Identity,
+  type IdentityState,
+  type PublicKeys,
+} from "@sesame/core-types";
 import { sameIdentity } from "./record.ts";
 
 // How the list of identities changes. What the operator signs is made here.
@@ -12,19 +20,20 @@ export function ofName(identities: Identities, name: string): Identity | null {
   return identities.find((identity) => identity.name.toLowerCase() === lower) ?? null;
 }
 
-/** The identity, in whatever state, whose Noise key this is. */
+/** The identity, in whatever state, whose Noise key this is, or was and may not be another's. */
 export function ofKey(identities: Identities, noiseKey: Uint8Array): Identity | null {
-  return identities.find((identity) => equalBytes(identity.noiseKey, noiseKey)) ?? null;
+  return (
+    identities.find((identity) =>
+      keysOf(identity).some((keys) => equalBytes(keys.noiseKey, noiseKey)),
+    ) ?? null
+  );
 }
 
 /** @throws {Denial} name-taken, key-taken: a name and a key are one identity's */
 export function admitted(identities: Identities, identity: Identity): Identities {
-  const { name, noiseKey, signingKey } = identity;
+  const { name } = identity;
   if (ofName(identities, name) !== null) throw new Denial("name-taken", name);
-  const holder =
-    ofKey(identities, noiseKey) ??
-    identities.find((other) => equalBytes(other.signingKey, signingKey));
-  if (holder !== undefined) throw new Denial("key-taken", holder.name);
+  expectFree(identities, identity);
   return [...identities, identity];
 }
 
@@ -55,6 +64,48 @@ export function mayWait(
   return ofName(identities, wanted.name) === null || replacedBy(identities, wanted) !== null;
 }
 
+/**
+ * With other keys for one identity; those that it has stay its own until a date, as do those
+ * before them whose date has not come.
+ *
+ * @throws {Denial} key-taken
+ * @throws {Fault} try-later, if too many former keys are still its own
+ */
+export function rotated(
+  identities: Identities,
+  name: string,
+  keys: PublicKeys,
+  { nowMs, untilMs }: { readonly nowMs: number; readonly untilMs: number },
+): Identities {
+  expectFree(identities, keys);
+  return identities.map((identity) => {
+    if (identity.name !== name) return identity;
+    const { noiseKey, sealingKey, signingKey } = identity;
+    const left = [...identity.former, { noiseKey, sealingKey, signingKey, untilMs }];
+    const former = left.filter((one) => one.untilMs > nowMs);
+    if (former.length > limits.MAX_FORMER_KEYS)
+      throw new Fault(
+        "try-later",
+        `${limits.MAX_FORMER_KEYS} former keys of ${name} are accepted still`,
+        "wait until the first of them has lapsed: `sesame agent show` has the dates",
+      );
+    return { ...identity, ...keys, keyedMs: nowMs, former };
+  });
+}
+
+function expectFree(identities: Identities, { noiseKey, signingKey }: PublicKeys): void {
+  const holder = identities.find((identity) =>
+    keysOf(identity).some(
+      (keys) => equalBytes(keys.noiseKey, noiseKey) || equalBytes(keys.signingKey, signingKey),
+    ),
+  );
+  if (holder !== undefined) throw new Denial("key-taken", holder.name);
+}
+
+function keysOf(identity: Identity): readonly PublicKeys[] {
+  return [identity, ...identity.former];
+}
+
 /** With one identity suspended, or active again. */
 export function inState(identities: Identities, name: string, state: IdentityState): Identities {
   return identities.map((identity) => (identity.name === name ? { ...identity, state } : identity));
@@ -83,6 +134,7 @@ export function changesOf(before: Identities, after: Identities): string[] {
 
 function changeOf(before: Identity | null, after: Identity): string | null {
   if (before === null) return "added";
+  if (!equalBytes(before.noiseKey, after.noiseKey)) return "rotated";
   if (before.state !== after.state) return after.state === "active" ? "resumed" : "suspended";
   return sameIdentity(before, after) ? null : "changed";
 }

@@ -15,9 +15,14 @@ const identity = fc.record({
   clearance: fc.constantFrom(...LEVELS),
   capabilities: fc.subarray([...CAPABILITIES]),
   wants: fc.constantFrom("", "secret-list secret-use:ci/*", "secret-use+3"),
+  keyedMs: fc.nat(),
   noiseKey: key,
   sealingKey: key,
   signingKey: key,
+  former: fc.array(
+    fc.record({ noiseKey: key, sealingKey: key, signingKey: key, untilMs: fc.nat() }),
+    { maxLength: 4 },
+  ),
 });
 const installation = fc.record({
   id: fc.uuid(),

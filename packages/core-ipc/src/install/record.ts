@@ -5,7 +5,9 @@ import {
   IDENTITY_STATES,
   isIdentityName,
   LEVELS,
+  limits,
   toHex,
+  type FormerKeys,
   type Identity,
 } from "@sesame/core-types";
 
@@ -75,14 +77,16 @@ function identityText(identity: Identity): string {
     clearance: identity.clearance,
     capabilities: identity.capabilities,
     wants: identity.wants,
+    keyed: identity.keyedMs,
     noise_key: toHex(identity.noiseKey),
     sealing_key: toHex(identity.sealingKey),
     signing_key: toHex(identity.signingKey),
+    former: identity.former.map(formerText),
   });
 }
 
 function identityOf(entry: Readonly<Record<string, unknown>>): Identity | null {
-  const { id, name, enrolled: enrolledMs, capabilities, wants } = entry;
+  const { id, name, enrolled: enrolledMs, capabilities, wants, keyed: keyedMs } = entry;
   const kind = IDENTITY_KINDS.find((word) => word === entry["kind"]);
   const state = IDENTITY_STATES.find((word) => word === entry["state"]);
   const clearance = LEVELS.find((word) => word === entry["clearance"]);
@@ -93,6 +97,9 @@ function identityOf(entry: Readonly<Record<string, unknown>>): Identity | null {
   if (typeof name !== "string" || !isIdentityName(name)) return null;
   if (kind === undefined || state === undefined || clearance === undefined) return null;
   if (typeof enrolledMs !== "number" || !isSerial(enrolledMs)) return null;
+  if (typeof keyedMs !== "number" || !isSerial(keyedMs)) return null;
+  const former = formerOf(entry["former"]);
+  if (former === null) return null;
   if (!Array.isArray(capabilities) || typeof wants !== "string" || !WANTS.test(wants)) return null;
   if (!noiseKey || !sealingKey || !signingKey) return null;
   // Words that this release does not know make the record another one than it reads.
@@ -108,10 +115,28 @@ function identityOf(entry: Readonly<Record<string, unknown>>): Identity | null {
     clearance,
     capabilities: held,
     wants,
+    keyedMs,
     noiseKey,
     sealingKey,
     signingKey,
+    former,
   };
+}
+
+function formerText({ untilMs, noiseKey, sealingKey, signingKey }: FormerKeys): string {
+  return [untilMs, ...[noiseKey, sealingKey, signingKey].map(toHex)].join(" ");
+}
+
+function formerOf(value: unknown): readonly FormerKeys[] | null {
+  if (!Array.isArray(value) || value.length > limits.MAX_FORMER_KEYS) return null;
+  const former = value.map((line) => {
+    const [until, ...keys] = typeof line === "string" ? line.split(" ") : [];
+    const untilMs = Number(until);
+    const [noiseKey, sealingKey, signingKey] = keys.map(keyOf);
+    if (!isSerial(untilMs) || !noiseKey || !sealingKey || !signingKey) return null;
+    return { noiseKey, sealingKey, signingKey, untilMs };
+  });
+  return former.every((keys) => keys !== null) ? former : null;
 }
 
 function keyOf(value: unknown): Uint8Array | null {

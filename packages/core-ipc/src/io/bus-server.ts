@@ -405,6 +405,7 @@ export class BusServer {
   }
 
   #tick(): void {
+    if (this.#options.registry.lapsed()) this.reregister();
     this.#carryOut(this.#router.tick());
     this.#flush();
     this.#restamp();

@@ -79,7 +79,7 @@ async function start(t: TestContext, uids = [process.getuid?.() ?? 0]) {
   const server = new BusServer({
     suite,
     keys: busKeys,
-    registry: new Registry(identities),
+    registry: new Registry(identities, Date.now),
     clock,
     log: () => undefined,
     posture: GOOD,
@@ -554,7 +554,7 @@ async function owner(client: BusClient, log: string[]): Promise<void> {
   } as unknown as Handlers<typeof VAULT_OWNER>;
   const dispatcher = new Dispatcher({
     handlers,
-    registry: new Registry(identities),
+    registry: new Registry(identities, Date.now),
     sealed: new SealedOwner(suite, keysOf(VAULT_OWNER), clock),
     audit: (records) =>
       Promise.resolve(

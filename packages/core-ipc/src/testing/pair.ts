@@ -1,6 +1,13 @@
 import type { Suite } from "@sesame/core-crypto";
 import { nodeSuite } from "@sesame/core-crypto/node";
-import type { Identity, IdentityKind, IdentityState, Level, Capability } from "@sesame/core-types";
+import type {
+  FormerKeys,
+  Identity,
+  IdentityKind,
+  IdentityState,
+  Level,
+  Capability,
+} from "@sesame/core-types";
 import { Handshake, type Transport } from "../noise/handshake.ts";
 
 // What the tests of this package share: established transports, identities, a clock that is
@@ -56,6 +63,7 @@ export function identity(
   name: string,
   given: {
     readonly noiseKey?: Uint8Array;
+    readonly former?: readonly FormerKeys[];
     readonly kind?: IdentityKind;
     readonly state?: IdentityState;
     readonly clearance?: Level;
@@ -69,6 +77,8 @@ export function identity(
     state: given.state ?? "active",
     enrolledMs: 1_700_000_000_000,
     wants: "",
+    keyedMs: 1_700_000_000_000,
+    former: given.former ?? [],
     clearance: given.clearance ?? "internal",
     capabilities: given.capabilities ?? [],
     noiseKey: given.noiseKey ?? nodeSuite.generateX25519().publicKey,

@@ -92,6 +92,8 @@ class World {
       clearance: "internal",
       capabilities: [],
       wants: "",
+      keyedMs: 0,
+      former: [],
       noiseKey: key(byte),
       sealingKey: key(byte),
       signingKey: key(byte),
@@ -105,7 +107,7 @@ class World {
         own,
         record: null,
         serial: 0,
-        registry: new Registry([]),
+        registry: new Registry([], Date.now),
         active: new Set<number>(),
       };
       this.start(daemon);
@@ -130,13 +132,13 @@ class World {
       assert.ok(cause instanceof Fault);
       this.refused();
       daemon.record = null;
-      daemon.registry = new Registry([]);
+      daemon.registry = new Registry([], Date.now);
       daemon.active = new Set();
       return;
     }
     const { serial, identities } = daemon.record.installation;
     assert.ok(serial >= daemon.serial, "it only moves forward");
-    daemon.registry = new Registry(identities);
+    daemon.registry = new Registry(identities, Date.now);
     this.read(daemon);
   }
 
@@ -188,7 +190,8 @@ class World {
       case "approve": {
         const waits = this.room.find(({ enrolment }) => enrolment.name === name)?.enrolment;
         if (waits === undefined) return;
-        const more = { id: id(k), state: "active", enrolledMs: 0, capabilities: [] } as const;
+        const dates = { enrolledMs: 0, keyedMs: 0, former: [] };
+        const more = { id: id(k), state: "active", capabilities: [], ...dates } as const;
         this.decided.set(k, true);
         this.sign(admitted(identities, { ...waits, ...more }));
         this.room = dismiss(this.room, name);
