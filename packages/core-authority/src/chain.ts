@@ -16,6 +16,8 @@ export type Party = {
   readonly scope: Scope;
   /** Ed25519, 32 bytes. */
   readonly signingKey: Uint8Array;
+  /** Keys that it signed with before, and that are its own still. */
+  readonly formerKeys?: readonly Uint8Array[];
   readonly revoked: boolean;
 };
 
@@ -156,7 +158,8 @@ function linkRefusal(
   const delegatee = party(grant.delegatee);
   if (delegator === null || delegatee === null) return "identity-unknown";
   if (delegator.revoked || delegatee.revoked) return "identity-revoked";
-  if (!isSignedGrant(verifier, delegator.signingKey, link)) return "signature-invalid";
+  const keys = [delegator.signingKey, ...(delegator.formerKeys ?? [])];
+  if (!keys.some((key) => isSignedGrant(verifier, key, link))) return "signature-invalid";
   // Written so that a clock which is no number refuses.
   if (!(grant.issuedAtMs <= wallMs + CLOCK_TOLERANCE_MS)) return "not-yet-valid";
   if (!(wallMs < grant.issuedAtMs + grant.ttlMs)) return "expired";

@@ -243,3 +243,49 @@ test("[AUTH-25] heartbeats are stored in time, without a write for each", async 
   bootMs += 50_000;
   assert.equal(open().size, 1);
 });
+
+test("[ENROL-15] grants from and to a suspended identity end, and stay ended", async () => {
+  // SECURITY: an agent under suspicion would go on through the agents that it has let in.
+  await keeper.issue([given()], operator);
+  permit();
+  const held = (name: string) => ({
+    ...installation,
+    identities: [operator, ci, own].map((one) =>
+      one.name === name ? { ...one, state: "suspended" as const } : one,
+    ),
+  });
+  keeper.adopt(held("operator"));
+  assert.notEqual(typeof keeper.permit(ci, "secret-read", asked), "object");
+  keeper.adopt(installation);
+  assert.notEqual(typeof keeper.permit(ci, "secret-read", asked), "object");
+  await keeper.issue([given()], operator);
+  permit();
+  keeper.adopt(held("ci"));
+  assert.notEqual(typeof keeper.permit(ci, "secret-read", asked), "object");
+});
+
+test("[ENROL-17] a grant outlives its delegator's new keys, and ends with the former one", async (t) => {
+  // SECURITY: who holds a key that was given up would go on through what it signed before.
+  t.mock.timers.enable({ apis: ["setInterval"] });
+  await keeper.close();
+  keeper = open();
+  await keeper.issue([given()], operator);
+  const fresh = suite.ed25519PublicKey(new Uint8Array(new ArrayBuffer(32)).fill(2));
+  const { noiseKey, sealingKey, signingKey } = operator;
+  const untilMs = 1_763_000_000_000 + bootMs + 5_000;
+  const rotated = {
+    ...operator,
+    signingKey: fresh,
+    former: [{ noiseKey, sealingKey, signingKey, untilMs }],
+  };
+  keeper.adopt({ ...installation, identities: [rotated, ci, own] });
+  permit();
+  await keeper.issue([given()], rotated);
+  bootMs += 4_000;
+  t.mock.timers.tick(2_000);
+  permit();
+  bootMs += 1_000;
+  t.mock.timers.tick(2_000);
+  assert.notEqual(typeof keeper.permit(ci, "secret-read", asked), "object");
+  await assert.rejects(keeper.issue([given()], rotated), refusedAs("signature-invalid"));
+});

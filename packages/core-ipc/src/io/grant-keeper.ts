@@ -59,7 +59,10 @@ export class GrantKeeper implements Grants {
   readonly #options: GrantKeeperOptions;
   readonly #book: GrantBook | null;
   readonly #timer: NodeJS.Timeout;
+  #installation: Installation;
   #identities: ReadonlyMap<string, Identity>;
+  /** When the next key that grants are signed with lapses. */
+  #lapseMs: number;
   #saving: Promise<void> | null = null;
   #unsaved = false;
   #savedAtMs: number;
@@ -68,7 +71,9 @@ export class GrantKeeper implements Grants {
 
   constructor(options: GrantKeeperOptions) {
     this.#options = options;
+    this.#installation = options.installation;
     this.#identities = byId(options.installation);
+    this.#lapseMs = nextLapse(options.installation, options.now().wallMs);
     if (options.bootId === null)
       options.log("error", "the machine's start has no name", { hint: "grants end at a restart" });
     this.#book = this.#open();
@@ -187,7 +192,10 @@ export class GrantKeeper implements Grants {
 
   /** Goes by another record from now on: what it does not bear ends. */
   adopt(installation: Installation): void {
-    this.#book?.trust(this.#trust(installation), this.#options.now());
+    const now = this.#options.now();
+    this.#installation = installation;
+    this.#lapseMs = nextLapse(installation, now.wallMs);
+    this.#book?.trust(this.#trust(installation), now);
     // Who is gone still has a name in the records of what ended.
     this.#noticeEnds();
     this.#identities = byId(installation);
@@ -262,6 +270,7 @@ export class GrantKeeper implements Grants {
   }
 
   #tick(): void {
+    if (this.#options.now().wallMs >= this.#lapseMs) this.adopt(this.#installation);
     this.#noticeEnds();
     const due = this.#options.now().bootMs - this.#savedAtMs >= BEATS_EVERY_MS;
     if (this.#unsaved && due) this.#saveSoon();
@@ -320,11 +329,15 @@ export class GrantKeeper implements Grants {
   }
 
   #trust(installation: Installation): Trust {
+    const { wallMs } = this.#options.now();
     const parties = new Map<string, Party>();
     for (const identity of byId(installation).values())
       parties.set(identity.id, {
         scope: enrolledScope(identity.capabilities),
         signingKey: identity.signingKey,
+        formerKeys: identity.former
+          .filter(({ untilMs }) => untilMs > wallMs)
+          .map(({ signingKey }) => signingKey),
         revoked: identity.state !== "active",
       });
     return {
@@ -333,6 +346,12 @@ export class GrantKeeper implements Grants {
       verifier: this.#options.suite,
     };
   }
+}
+
+/** Wall clock, ms: when the next former key is nobody's; infinite if there is none. */
+function nextLapse({ identities }: Installation, wallMs: number): number {
+  const dates = identities.flatMap(({ former }) => former.map(({ untilMs }) => untilMs));
+  return Math.min(...dates.filter((untilMs) => untilMs > wallMs));
 }
 
 function revokerOf({ id, capabilities }: Identity): Revoker {
