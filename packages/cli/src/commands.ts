@@ -376,6 +376,20 @@ export const COMMANDS: readonly Command[] = [
     run: async (context) => (await import("./commands/record.ts")).recordRenew(context),
   },
   {
+    usage: "alerts run",
+    summary: "follow the audit log and send what stands out to a command, a webhook, the desktop",
+    flags: [["--config <file>", "instead of alerts.json in the configuration directory"]],
+    run: async (context, _, flags) =>
+      (await import("./commands/alerts.ts")).alertsRun(context, flags),
+  },
+  {
+    usage: "alerts test",
+    summary: "send a made-up alert to every place; exit code 69 unless each took it",
+    flags: [["--config <file>", "instead of alerts.json in the configuration directory"]],
+    run: async (context, _, flags) =>
+      (await import("./commands/alerts.ts")).alertsTest(context, flags),
+  },
+  {
     usage: "trust show [name]",
     summary:
       "what the bus tells owners of this connection; for an identity also its score, and why",
