@@ -8,6 +8,7 @@ type Own = {
   name: string | null;
   kind: string | null;
   trust: Trust;
+  daemons: { name: string; posture: number | null }[];
   factors: { factor: string; value: string; why: string }[];
 };
 type Shown = { kind: string | null; connections: { pid: number; trust: Trust }[] };
@@ -29,11 +30,15 @@ after(async () => home[Symbol.asyncDispose]());
 
 test("everybody is shown its own vector, and why", async () => {
   const here = KEY_MEMORY[secureMemory().kind];
-  const { name, kind, trust, factors } = home.json(["trust", "show"]) as Own;
+  const { name, kind, trust, daemons, factors } = home.json(["trust", "show"]) as Own;
+  assert.deepEqual([name, kind, trust.exposure], ["operator", "human", "local"]);
+  const postures = new Map(daemons.map((daemon) => [daemon.name, daemon.posture]));
+  // The launcher starts programs, which would inherit its confinement.
   assert.deepEqual(
-    [name, kind, trust.posture, trust.exposure],
-    ["operator", "human", here, "local"],
+    [...postures].filter(([, posture]) => posture !== here),
+    [["daemon-launcher", here / 2]],
   );
+  assert.equal(trust.posture, here / 2);
   assert.ok(trust.authorizedAt > Date.now() / 1_000 - 3_600);
   assert.deepEqual(
     factors.map(({ factor }) => factor),

@@ -78,9 +78,13 @@ export function decodeTrust(from: Uint8Array): Trust {
   return { authentication, exposure, posture, authorizedAt };
 }
 
-/** Percent: how well a daemon keeps its keys. One that is not confined keeps them badly. */
+/**
+ * Percent: how well a daemon keeps its keys. One that can be read keeps them not at all; one that is
+ * not confined, as the launcher cannot be, half as well as one that is.
+ */
 export function postureOf(measured: Posture): number {
   const { filesConfined, threads, threadsConfined, dumpable, coreLimit } = measured;
-  const confined = filesConfined && threadsConfined === threads && !dumpable && coreLimit === 0;
-  return confined ? KEY_MEMORY[measured.secureMemory] : 0;
+  if (dumpable || coreLimit !== 0) return 0;
+  const confined = filesConfined && threadsConfined === threads;
+  return KEY_MEMORY[measured.secureMemory] * (confined ? 1 : 0.5);
 }
