@@ -5,7 +5,10 @@ import type { Request } from "./parse.ts";
 // are read here, by the same table; whatever is not plain (help, abbreviations, mistakes) is
 // commander's. Where this answers, commander would answer the same.
 
-type Flag = { readonly name: string; readonly takesValue: boolean };
+type Flag = { readonly name: string; readonly takesValue: boolean; readonly means: boolean };
+
+/** As commander takes it: `--no-NAME` sets NAME to false, which is true without it. */
+const NEGATED = /^no-/;
 
 /** The request of a plain command line, or null if commander is to look at it. */
 export function quickParse(commands: readonly Command[], argv: readonly string[]): Request | null {
@@ -35,7 +38,7 @@ export function quickParse(commands: readonly Command[], argv: readonly string[]
     if (flag === undefined) return null;
     const [value] = others;
     if (flag.takesValue && (value === undefined || value.startsWith("-"))) return null;
-    flags[flag.name] = flag.takesValue ? (value as string) : true;
+    flags[flag.name] = flag.takesValue ? (value as string) : flag.means;
     rest = flag.takesValue ? others.slice(1) : others;
   }
   if (!fits(command, words.length)) return null;
@@ -63,22 +66,32 @@ function fits({ usage }: Command, count: number): boolean {
 }
 
 function knownFlags(command: Command): ReadonlyMap<string, Flag> {
-  const known = new Map<string, Flag>([["--json", { name: "json", takesValue: false }]]);
+  const known = new Map<string, Flag>([
+    ["--json", { name: "json", takesValue: false, means: true }],
+  ]);
   for (const [syntax] of command.flags ?? []) {
     const long = /--([a-z-]+)/.exec(syntax)?.[1] ?? "";
-    // As commander names them.
-    const name = long.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
-    const flag = { name, takesValue: syntax.includes("<") };
+    const means = !NEGATED.test(long);
+    const flag = { name: nameOf(long), takesValue: syntax.includes("<"), means };
     for (const spelling of syntax.match(/--?[a-z-]+(?=[, ]|$)/g) ?? []) known.set(spelling, flag);
   }
   return known;
 }
 
 function presets(command: Command): Record<string, string | boolean> {
-  const given: Record<string, string> = {};
+  const given: Record<string, string | boolean> = {};
   for (const [syntax, , preset] of command.flags ?? []) {
     const long = /--([a-z-]+)/.exec(syntax)?.[1];
-    if (preset !== undefined && long !== undefined) given[long] = preset;
+    if (long === undefined) continue;
+    if (preset !== undefined) given[nameOf(long)] = preset;
+    if (NEGATED.test(long)) given[nameOf(long)] = true;
   }
   return given;
+}
+
+/** As commander names it. */
+function nameOf(long: string): string {
+  return long
+    .replace(NEGATED, "")
+    .replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }

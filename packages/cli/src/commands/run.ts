@@ -15,9 +15,8 @@ export type RunFlags = ApprovalFlags & {
   readonly only?: string;
   readonly file?: string;
   readonly grant?: string;
-  /** `--no-redact`, as the two parsers of the command line put it. */
+  /** False: `--no-redact`. */
   readonly redact?: boolean;
-  readonly "no-redact"?: boolean;
 };
 
 /**
@@ -34,7 +33,7 @@ export async function runWithSecrets(
     path: resolve(findProgram(words, context.env)),
     args,
     directory: realpathSync("."),
-    plain: flags.redact === false || flags["no-redact"] === true,
+    plain: flags.redact === false,
   };
   const code = await withBus(context, async (bus) => {
     const profile = await chosenProfile(context, bus, flags.profile);
