@@ -13,7 +13,7 @@ export type Peer = Credentials & {
   readonly unit: string | null;
 };
 
-const UNIT = /\/([^/]+\.(?:service|scope))(?:\/|$)/g;
+const UNIT = /\/([^/\n]+\.(?:service|scope))(?=\/|$)/gm;
 
 /**
  * Reads the peer's credentials, and what /proc says of it.
@@ -29,12 +29,11 @@ export function peerOf(fd: number): Peer {
     const executable = attempt(() => readlinkSync(`/proc/${credentials.pid}/exe`));
     const cgroup = attempt(() => readFileSync(`/proc/${credentials.pid}/cgroup`, "utf8"));
     const certain = pidfd !== null && pidfd.alive();
-    const units = certain ? [...(cgroup ?? "").matchAll(UNIT)] : [];
     return {
       ...credentials,
       certain,
       executable: certain ? executable : null,
-      unit: units.at(-1)?.[1] ?? null,
+      unit: certain ? unitIn(cgroup ?? "") : null,
     };
   } catch {
     // ESRCH: the peer is gone already. Its socket will say so too.
@@ -63,6 +62,11 @@ export function introduce(peer: Peer): PeerEvidence {
     next = Number(parent);
   }
   return { uid, unit: unit !== null && utf8Length(unit) <= 256 ? unit : null, processes };
+}
+
+/** The innermost unit that control groups name, a line for each hierarchy. cgroups(7) */
+export function unitIn(cgroup: string): string | null {
+  return [...cgroup.matchAll(UNIT)].at(-1)?.[1] ?? null;
 }
 
 /** What a process may not look at is simply not known. */
