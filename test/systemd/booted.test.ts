@@ -162,6 +162,7 @@ describe("sesame daemon install", { skip }, () => {
       [
         ".config/systemd/user/default.target.wants/sesame-headless.target",
         ".config/systemd/user/sesame-headless.target",
+        ".config/systemd/user/sesame-launcher.service",
         ".config/systemd/user/sesame-profile.service",
         ".config/systemd/user/sesame-profile.socket",
         ".config/systemd/user/sesame-secrets.service",
@@ -231,8 +232,10 @@ describe("as services of the system", { skip }, () => {
     for (const { name, text } of renderUnits({ node, bundles: BUNDLES }))
       await write(`${folder}/${name}`, text);
     const environment = Object.entries(as.env ?? {}).map(([name, value]) => `${name}=${value}`);
-    for (const unit of UNITS) {
-      const text = `[Service]\nUser=${id}\nEnvironment=${environment.join(" ")}\n`;
+    for (const unit of [...UNITS, "sesame-launcher.service"]) {
+      const keys = `TemporaryFileSystem=\nTemporaryFileSystem=${config}/keys:ro\n`;
+      const user = `[Service]\nUser=${id}\nEnvironment=${environment.join(" ")}\n`;
+      const text = unit === "sesame-launcher.service" ? user : `${user}${keys}`;
       await dropIn(SYSTEM_PLACE, unit, "user", text);
     }
     await dropIn(SYSTEM_PLACE, "sesame-profile.socket", "user", `[Socket]\nSocketUser=${id}\n`);

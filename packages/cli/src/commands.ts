@@ -1,3 +1,4 @@
+import { Fault } from "@sesame/core-types";
 import type { Context } from "./context.ts";
 import type { Outcome } from "./render.ts";
 
@@ -31,7 +32,22 @@ const WAIT = [
   "60s",
 ] as const;
 const REASON = ["--reason <text>", "what it is for, if somebody has to approve it"] as const;
+const SYSTEM = [
+  ["--system", "for the user of `--user`, under a user of the daemons' own; as root"],
+  ["--user <name>", "whom the daemons serve; a name or a user id"],
+] as const;
 const PREFIX = ["--prefix <prefix>", "put PREFIX_ in front of every variable"] as const;
+
+/** Name of the user for whom the system is to run the daemons; null: nobody. */
+function servedBy({ system, user }: Flags): string | null {
+  if (system === undefined && user === undefined) return null;
+  if (system === true && typeof user === "string") return user;
+  throw new Fault(
+    "usage",
+    "`--system` and `--user NAME` go together",
+    "`sudo sesame daemon install --system --user NAME`",
+  );
+}
 
 export const COMMANDS: readonly Command[] = [
   {
@@ -460,12 +476,29 @@ export const COMMANDS: readonly Command[] = [
   {
     usage: "daemon install",
     summary: "let systemd run the daemons, from login on; safe to run again",
-    run: async (context) => (await import("./commands/install.ts")).daemonInstall(context),
+    flags: SYSTEM,
+    run: async (context, _, flags) => {
+      const user = servedBy(flags);
+      return user === null
+        ? (await import("./commands/install.ts")).daemonInstall(context)
+        : (await import("./commands/system.ts")).systemInstall(user);
+    },
   },
   {
     usage: "daemon uninstall",
     summary: "remove what `daemon install` wrote; the daemons start when they are needed",
-    run: async (context) => (await import("./commands/install.ts")).daemonUninstall(context),
+    flags: SYSTEM,
+    run: async (context, _, flags) => {
+      const user = servedBy(flags);
+      return user === null
+        ? (await import("./commands/install.ts")).daemonUninstall(context)
+        : (await import("./commands/system.ts")).systemUninstall(user);
+    },
+  },
+  {
+    usage: "daemon keys",
+    summary: "a step of `daemon install --system`: make the keys of the daemons",
+    run: async (context) => (await import("./commands/system.ts")).daemonKeys(context),
   },
   {
     usage: "help exit-codes",

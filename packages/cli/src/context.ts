@@ -53,11 +53,17 @@ export async function connect(context: Context, start = true): Promise<BusClient
     if (!start || !(await mayBeStarting(paths, bus))) return bus;
     await bus.close();
   } catch (cause) {
-    if (!start || !(cause instanceof Fault) || cause.exit !== "unavailable") throw cause;
+    if (!start || !isPassing(cause, paths)) throw cause;
   }
   const { startDaemons } = await import("./io/daemons.ts");
   await startDaemons(paths);
   return open();
+}
+
+/** In system mode root makes the socket first, and then lets this user in. */
+export function isPassing(cause: unknown, { system }: Pick<Paths, "system">): boolean {
+  if (!(cause instanceof Fault)) return false;
+  return cause.exit === "unavailable" || (cause.exit === "denied" && system !== null);
 }
 
 /** Whoever asks to be somebody is not connected as nobody. */
@@ -77,6 +83,7 @@ function requireKeyFile(paths: Paths, name: string): void {
  * has locked says nothing.
  */
 async function mayBeStarting(paths: Paths, bus: BusClient): Promise<boolean> {
+  if (paths.system !== null) return !(await bus.call("status.get", {})).secretsConnected;
   const unmarked = statSync(paths.supervisorLock, { throwIfNoEntry: false })?.size === 0;
   if (unmarked) {
     const { holderOf } = await import("./supervisor/lock-file.ts");

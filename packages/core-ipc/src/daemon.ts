@@ -13,6 +13,8 @@ export {
   privateDirectory,
   readBounded,
   replaceFile,
+  replaceOffered,
+  rootsOwn,
 } from "./io/files.ts";
 export { PanicMark } from "./io/panic-mark.ts";
 export { openForeignKey } from "./install/foreign-key.ts";
@@ -20,7 +22,22 @@ export { agentFingerprint } from "./ssh-agent/messages.ts";
 export { signWith } from "./io/signer.ts";
 export { agentKeys, type AgentKey } from "./io/ssh-agent.ts";
 export { requireInstallation } from "./io/open-bus.ts";
-export { pathsFrom, type Paths } from "./install/paths.ts";
+export {
+  pathsFrom,
+  recordFolder,
+  SERVES,
+  socketFolder,
+  suiteFolder,
+  type Paths,
+} from "./install/paths.ts";
+export {
+  loadSuite,
+  suiteFile,
+  suiteText,
+  SYSTEM_FOLDER,
+  type DaemonKeys,
+  type SystemSuite,
+} from "./install/system-suite.ts";
 export {
   createImportedKeyFile,
   createKeyFile,

@@ -19,6 +19,7 @@ import {
   type DaemonContext,
   type Identities,
   type Installation,
+  type Paths,
   type RunningDaemon,
 } from "@sesame/core-ipc/daemon";
 import {
@@ -212,7 +213,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     clock,
     log,
     posture: measurePosture(),
-    uids: [process.getuid?.() ?? 0],
+    uids: [process.getuid?.() ?? 0, ...(paths.system === null ? [] : [paths.system.user])],
     answer: (header, payload) => dispatcher.answer(header, payload),
     panic: () => panic.held,
     incident: (incident) => recordIncident(incident),
@@ -263,7 +264,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
   await recordOwn(audit, self, "daemon.start");
   if (panic.held) await recordOwn(audit, self, "panic.holds");
   if (panic.held) grants.endAll();
-  await listen(bus, paths.socket);
+  await listen(bus, paths);
   return {
     stop: async () => {
       clearInterval(counting);
@@ -312,13 +313,15 @@ function selfActor(identity: string | null): AuditActor {
 }
 
 /** systemd hands over the socket (sd_listen_fds(3)); otherwise a left-over one is replaced. */
-async function listen(bus: BusServer, path: string): Promise<void> {
+async function listen(bus: BusServer, { socket: path, system }: Paths): Promise<void> {
   const activated =
     Number(process.env["LISTEN_PID"]) === process.pid && Number(process.env["LISTEN_FDS"]) === 1;
   if (activated) {
     await bus.listen({ fd: 3 });
     return;
   }
+  if (system !== null)
+    throw new Fault("config", "no socket was handed over", "start sesame-profile@.socket");
   // The lock is held, so whatever is here belongs to nobody that lives.
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found !== undefined && !found.isSocket())

@@ -218,6 +218,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     },
     connection: {
       socket: paths.socket,
+      served: paths.system?.user,
       suite,
       keys: keys.noise,
       busKey: busHost.noiseKey,

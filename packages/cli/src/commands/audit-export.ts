@@ -1,4 +1,4 @@
-import { EXPORT_TYPE, exportAudit } from "@sesame/core-audit";
+import { EXPORT_TYPE, exportAudit, nodeFiles } from "@sesame/core-audit";
 import { equalBytes } from "@sesame/core-crypto";
 import { preAuthEncoding, signEnvelope, type EnvelopeSigner } from "@sesame/core-crypto/dsse";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
@@ -11,6 +11,7 @@ import {
 } from "@sesame/core-ipc/daemon";
 import { Fault, toHex } from "@sesame/core-types";
 import { openKeys, pathsOf, withBus, type Context } from "../context.ts";
+import { withLog } from "../io/audit-log.ts";
 import { print } from "../io/print.ts";
 import type { Outcome } from "../render.ts";
 import { fileAnchors, logOwner, notGood, vaultAnchors } from "./audit.ts";
@@ -34,7 +35,10 @@ export async function auditExport(context: Context, flags: ExportFlags): Promise
   const anchors = [...(await vaultAnchors(opened)), ...fileAnchors(flags.anchor)];
   const exporter = context.identity;
   const given = { suite, ...owner, from, to, anchors, exporter, nowMs: Date.now() };
-  const made = await exportAudit(pathsOf(context).audit, given);
+  const { audit } = pathsOf(context);
+  const made = await withLog(opened, ({ files = nodeFiles(audit) }) =>
+    exportAudit(audit, { ...given, files }),
+  );
   if (made.payload === null) return notGood(context, made.report);
   const envelope = signEnvelope(EXPORT_TYPE, made.payload, [
     await signerOf(context, keys, made.payload),

@@ -2,6 +2,7 @@ import { identityOf, readBounded, requireInstallation } from "@sesame/core-ipc/d
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
   isSignedCheckpoint,
+  nodeFiles,
   tailAudit,
   verifyAudit,
   type AuditEntry,
@@ -10,6 +11,7 @@ import {
 } from "@sesame/core-audit";
 import { BUS_HOST, EXIT_CODES, Fault, fromHex, toHex, type Checkpoint } from "@sesame/core-types";
 import { pathsOf, withBus, type Context } from "../context.ts";
+import { withLog } from "../io/audit-log.ts";
 import { LineFile } from "../io/line-file.ts";
 import { print } from "../io/print.ts";
 import { printable } from "../printable.ts";
@@ -24,7 +26,10 @@ export async function auditVerify(context: Context, flags: VerifyFlags): Promise
   const owner = logOwner(context);
   const kept = [...(await vaultAnchors(context)), ...fileAnchors(flags.anchor)];
   const anchors = kept.map(({ checkpoint }) => checkpoint);
-  const report = await verifyAudit(pathsOf(context).audit, { suite, ...owner, anchors });
+  const { audit } = pathsOf(context);
+  const report = await withLog(context, ({ files = nodeFiles(audit) }) =>
+    verifyAudit(audit, { suite, ...owner, anchors, files }),
+  );
   if (report.ok) return { text: [...linesOf(report), "OK"].join("\n"), data: report };
   return notGood(context, report);
 }
@@ -73,12 +78,14 @@ export async function auditTail(context: Context, flags: TailFlags): Promise<Out
   const count = Number(flags.count);
   if (!Number.isSafeInteger(count) || count < 0)
     throw new Fault("usage", "`--count` takes a whole number", "`sesame audit tail -n 20`");
-  const paths = pathsOf(context);
+  const { audit } = pathsOf(context);
   const ended = new AbortController();
   process.once("SIGINT", () => ended.abort());
-  const follow = flags.follow === true;
-  for await (const entry of tailAudit(paths.audit, { count, follow, signal: ended.signal }))
-    print(1, `${context.json ? JSON.stringify(entry) : line(entry)}\n`);
+  const options = { count, follow: flags.follow === true, signal: ended.signal };
+  await withLog(context, async (log) => {
+    for await (const entry of tailAudit(audit, { ...options, ...log }))
+      print(1, `${context.json ? JSON.stringify(entry) : line(entry)}\n`);
+  });
   return { text: "", data: undefined };
 }
 

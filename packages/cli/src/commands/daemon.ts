@@ -1,5 +1,5 @@
 import { pathsOf, type Context } from "../context.ts";
-import { daemonCommands, startDaemons, stopDaemons } from "../io/daemons.ts";
+import { daemonCommands, requireOwnDaemons, startDaemons, stopDaemons } from "../io/daemons.ts";
 import { requireInstallation } from "@sesame/core-ipc/daemon";
 import { nodeSuite } from "@sesame/core-crypto/node";
 import type { Outcome } from "../render.ts";
@@ -25,6 +25,7 @@ export async function daemonStop(context: Context): Promise<Outcome> {
 /** Keeps the daemons in the foreground until it is told to end. */
 export async function daemonRun(context: Context): Promise<Outcome> {
   const paths = pathsOf(context);
+  requireOwnDaemons(paths);
   const { identities } = requireInstallation(nodeSuite, paths);
   const { runSupervisor } = await import("../supervisor/supervisor.ts");
   process.exitCode = await runSupervisor({

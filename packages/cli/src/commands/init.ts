@@ -1,25 +1,21 @@
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
   createKeyFile,
   loadInstallation,
+  loadSuite,
   privateDirectory,
   saveInstallation,
+  type DaemonKeys,
   type HeldKeys,
   type Paths,
 } from "@sesame/core-ipc/daemon";
-import {
-  BUS_HOST,
-  DEFAULT_CAPABILITIES,
-  Denial,
-  Fault,
-  LAUNCHER,
-  OPERATOR,
-  VAULT_OWNER,
-  type Identity,
-} from "@sesame/core-types";
+import { DEFAULT_CAPABILITIES, Denial, Fault, type Identity } from "@sesame/core-types";
 import { keyFileOf, openKeys, pathsOf, withBus, type Context } from "../context.ts";
+import { daemonFolders } from "../folders.ts";
+import { membersOf, type Member } from "../members.ts";
 import { promptNewPassword } from "../io/prompt.ts";
 import { changeRecord, reloadRecord } from "../io/record.ts";
 import { createRootKey, openRootKey } from "../io/root-key.ts";
@@ -28,33 +24,10 @@ import { createProfile } from "./profile.ts";
 
 const DEFAULT_PROFILE = "default";
 
-type Member = Pick<Identity, "name" | "kind" | "clearance">;
-
-const MEMBERS: readonly Member[] = [
-  { name: BUS_HOST, kind: "daemon", clearance: "internal" },
-  { name: VAULT_OWNER, kind: "daemon", clearance: "secrets-only" },
-  { name: LAUNCHER, kind: "daemon", clearance: "secrets-only" },
-  { name: OPERATOR, kind: "human", clearance: "secrets-only" },
-];
-
 /** Sets everything up that is not set up yet; never replaces anything. */
 export async function init(context: Context): Promise<Outcome> {
   const paths = pathsOf(context);
-  const directories = [
-    dirname(paths.installation),
-    dirname(paths.profiles),
-    join(paths.authority, BUS_HOST),
-    join(paths.authority, VAULT_OWNER),
-  ];
-  for (const path of [
-    paths.config,
-    paths.keys,
-    paths.vaults,
-    paths.audit,
-    paths.runtime,
-    ...directories,
-  ])
-    privateDirectory(path);
+  for (const path of directoriesOf(paths)) privateDirectory(path);
   const existing = loadInstallation(suite, paths.installation);
   let password: Uint8Array | null = null;
   try {
@@ -85,6 +58,21 @@ export async function init(context: Context): Promise<Outcome> {
   }
 }
 
+/** In system mode the other ones are the suite's. */
+function directoriesOf(paths: Paths): string[] {
+  const mine = [paths.config, paths.keys];
+  if (paths.system === null) {
+    return [...mine, paths.runtime, dirname(paths.installation), ...daemonFolders(paths)];
+  }
+  const before = join(paths.config, "installation");
+  if (!existsSync(before)) return mine;
+  throw new Fault(
+    "exists",
+    `there is an installation of your own: ${before}`,
+    `move ${paths.config} away: the system runs the daemons now`,
+  );
+}
+
 function askPassword(): Promise<Uint8Array> {
   return promptNewPassword("New password for the default vault: ", "The same again: ");
 }
@@ -95,7 +83,7 @@ async function addMembers(
   paths: Paths,
   present: readonly Identity[],
 ): Promise<boolean> {
-  const missing = MEMBERS.filter(({ name }) => !present.some((one) => one.name === name));
+  const missing = membersOf(paths).filter(({ name }) => !present.some((one) => one.name === name));
   if (missing.length === 0) return false;
   const names = missing.map(({ name }) => name).join(", ");
   const added = await identitiesOf(context, missing);
@@ -119,7 +107,7 @@ async function createInstallation(context: Context, password: Uint8Array): Promi
         id: randomUUID(),
         rootKey: suite.ed25519PublicKey(rootSeed),
         serial: 0,
-        identities: await identitiesOf(context, MEMBERS),
+        identities: await identitiesOf(context, membersOf(pathsOf(context))),
       },
       rootSeed,
     );
@@ -144,10 +132,8 @@ async function rootSeedOf(paths: Paths, password: Uint8Array): Promise<Uint8Arra
 async function identitiesOf(context: Context, members: readonly Member[]): Promise<Identity[]> {
   const identities: Identity[] = [];
   for (const { name, kind, clearance } of members) {
-    const { noise, sealing, signingKey } = await keysOf({ ...context, identity: name });
     identities.push({
       id: randomUUID(),
-      name,
       kind,
       state: "active",
       enrolledMs: Date.now(),
@@ -156,12 +142,21 @@ async function identitiesOf(context: Context, members: readonly Member[]): Promi
       keyedMs: Date.now(),
       former: [],
       capabilities: DEFAULT_CAPABILITIES[kind],
-      noiseKey: noise.publicKey,
-      sealingKey: sealing.publicKey,
-      signingKey,
+      ...(await publicKeysOf({ ...context, identity: name })),
     });
   }
   return identities;
+}
+
+/** In system mode the daemons have keys already, and root says which. */
+async function publicKeysOf(context: Context): Promise<DaemonKeys> {
+  const { system } = pathsOf(context);
+  const name = context.identity;
+  const served = system === null ? null : loadSuite(system.user);
+  const said = served?.daemons.find((daemon) => daemon.name === name);
+  if (said !== undefined) return said;
+  const { noise, sealing, signingKey } = await keysOf(context);
+  return { name, noiseKey: noise.publicKey, sealingKey: sealing.publicKey, signingKey };
 }
 
 async function keysOf(context: Context): Promise<HeldKeys> {

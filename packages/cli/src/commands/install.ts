@@ -2,18 +2,19 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "@sesame/core-types";
 import { pathsOf, type Context } from "../context.ts";
-import { bundles, startDaemons, stopDaemons } from "../io/daemons.ts";
+import { bundles, requireOwnDaemons, startDaemons, stopDaemons } from "../io/daemons.ts";
 import { printable } from "../printable.ts";
 import type { Outcome } from "../render.ts";
 import { removeUnits, writeUnits } from "../systemd/files.ts";
 import { isManagerRunning, unitFolder } from "../systemd/managed.ts";
 import { reloadUnits, targetFile } from "../systemd/manager.ts";
 import { TARGET } from "../systemd/names.ts";
-import { renderUnits, UNIT_NAMES } from "../systemd/units.ts";
+import { renderUnits, unitNames, USER_MODE } from "../systemd/units.ts";
 
 /** Hands the daemons over to systemd. Done twice, it changes nothing. */
 export async function daemonInstall(context: Context): Promise<Outcome> {
   const paths = pathsOf(context);
+  requireOwnDaemons(paths);
   const folder = unitFolder(paths);
   const units = renderUnits({ node: process.execPath, bundles: bundles() });
   const changed = writeUnits(folder, units);
@@ -22,7 +23,7 @@ export async function daemonInstall(context: Context): Promise<Outcome> {
   if (running) {
     await reloadUnits(paths);
     if ((await targetFile(paths)) !== join(folder, TARGET)) {
-      removeUnits(folder, UNIT_NAMES);
+      removeUnits(folder, unitNames(USER_MODE));
       throw new Fault(
         "config",
         `your systemd does not look for units in ${folder}`,
@@ -49,7 +50,7 @@ export async function daemonInstall(context: Context): Promise<Outcome> {
 export async function daemonUninstall(context: Context): Promise<Outcome> {
   const paths = pathsOf(context);
   await stopDaemons(paths);
-  const removed = removeUnits(unitFolder(paths), UNIT_NAMES);
+  const removed = removeUnits(unitFolder(paths), unitNames(USER_MODE));
   if (removed.length > 0 && isManagerRunning(paths)) await reloadUnits(paths);
   return {
     text:

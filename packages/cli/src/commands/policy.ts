@@ -2,7 +2,13 @@ import { printScope, VERBS } from "@sesame/core-authority";
 import { equalBytes } from "@sesame/core-crypto";
 import { signEnvelope } from "@sesame/core-crypto/dsse";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
-import { readBounded, replaceFile, requireInstallation, type Paths } from "@sesame/core-ipc/daemon";
+import {
+  readBounded,
+  replaceFile,
+  replaceOffered,
+  requireInstallation,
+  type Paths,
+} from "@sesame/core-ipc/daemon";
 import {
   findings,
   openPolicy,
@@ -61,13 +67,13 @@ export function policyInstall(context: Context, file: string): Promise<Outcome> 
   explained(() => openPolicy(suite, content, trustOf(paths)));
   return withBus(context, async (bus) => {
     const before = readBounded(paths.policy, policyLimits.MAX_SIGNED_BYTES);
-    replaceFile(paths.policy, content);
+    replaceOffered(paths.policy, content);
     try {
       const { version, changed } = await bus.call("policy.reload", {});
       const state = changed ? "is in force" : "is in force already";
       return { text: `Policy ${version} ${state}.`, data: { version, changed } };
     } catch (cause) {
-      if (before !== null && !equalBytes(before, content)) replaceFile(paths.policy, before);
+      if (before !== null && !equalBytes(before, content)) replaceOffered(paths.policy, before);
       throw cause;
     }
   });

@@ -11,7 +11,7 @@ import type { Outcome } from "../render.ts";
 export async function recordRenew(context: Context): Promise<Outcome> {
   const paths = pathsOf(context);
   const names = requireInstallation(suite, paths).identities.map(({ name }) => name);
-  privateDirectory(paths.runtime);
+  if (paths.system === null) privateDirectory(paths.runtime);
   const question = `The record names: ${names.join(", ")}
 Password of the root key, to make it the latest: `;
   await changeRecord(paths, question, (present) => present);

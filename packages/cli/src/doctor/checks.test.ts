@@ -33,6 +33,7 @@ const HEALTHY: Facts = {
   swaps: seen(0),
   ptraceScope: seen(1),
   files: seen([PRIVATE]),
+  suite: null,
   badKeys: seen([]),
   installation: seen("id"),
   auditWritable: seen(true),
@@ -61,6 +62,16 @@ test("[RUN-18] that the launcher is not confined is said by name", () => {
   assert.match(found?.found ?? "", /none by design/);
   const [missing] = verdicts({ ...HEALTHY, launcher: null }, "warning");
   assert.match(missing?.remedy ?? "", /sesame init/);
+});
+
+test("the folder of daemons that the system runs has to be closed", () => {
+  // SECURITY: a folder that opened again gives the user's programs every key.
+  const closed = { path: "/f", mode: 0o700, uid: 991, expected: 991, entered: false };
+  assert.deepEqual(verdicts({ ...HEALTHY, suite: seen(closed) }, "failed"), []);
+  for (const wrong of [{ mode: 0o701 }, { mode: 0o750 }, { uid: UID }, { entered: true }]) {
+    const suite = seen({ ...closed, ...wrong });
+    assert.deepEqual(names(verdicts({ ...HEALTHY, suite }, "failed")), ["suite's folder"]);
+  }
 });
 
 test("what could not be looked at is never well", () => {

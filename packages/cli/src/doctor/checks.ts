@@ -22,6 +22,17 @@ export type FileFact = {
   readonly directory: boolean;
 };
 
+/** The folder of daemons that the system runs. */
+export type SuiteFact = {
+  readonly path: string;
+  readonly mode: number;
+  readonly uid: number;
+  /** Uid that it should have. */
+  readonly expected: number;
+  /** Whether this user could look into it. */
+  readonly entered: boolean;
+};
+
 export type Facts = {
   readonly release: string;
   readonly uid: number;
@@ -34,6 +45,8 @@ export type Facts = {
   /** Yama's setting; null where the kernel has no Yama. */
   readonly ptraceScope: Seen<number | null>;
   readonly files: Seen<readonly FileFact[]>;
+  /** Null where the user runs the daemons. */
+  readonly suite: Seen<SuiteFact> | null;
   /** Key files that are damaged or unreadable, with the reason. */
   readonly badKeys: Seen<readonly string[]>;
   readonly installation: Seen<string>;
@@ -58,7 +71,7 @@ export function judge(facts: Facts): Check[] {
   );
   return [
     ...daemons,
-    ...launcherChecks(facts.launcher, facts.release),
+    ...launcherChecks(facts),
     check("kernel", facts.kernel, (kernel) => ok(kernel)),
     check("swap", facts.swaps, (count) =>
       count === 0
@@ -81,6 +94,7 @@ export function judge(facts: Facts): Check[] {
       bad.length === 0 ? ok("intact") : failed(bad.join("; "), "restore them from a backup"),
     ),
     check("files and directories", facts.files, (files) => judgeFiles(files, facts.uid)),
+    ...(facts.suite === null ? [] : [check("suite's folder", facts.suite, judgeSuite)]),
     check("audit log", facts.auditWritable, (writable) =>
       writable ? ok("writable") : failed("not writable", "free space or mend its permissions"),
     ),
@@ -112,7 +126,9 @@ function aboutDaemon(name: string, seen: Seen<Posture>): About {
 const CONFINED = "stop and start the daemons; the log says why they are not confined";
 
 /** It is not confined, which is said and no reason to fail. docs/LAUNCHER.md, Confinement. */
-function launcherChecks(seen: Seen<Posture> | null, release: string): Check[] {
+function launcherChecks({ launcher: seen, release, suite }: Facts): Check[] {
+  // In system mode there is none. docs/OPERATIONS.md, System mode.
+  if (seen === null && suite !== null) return [];
   if (seen === null) return [{ name: LAUNCHER, ...warning("not set up", "`sesame init` adds it") }];
   const about = aboutDaemon(LAUNCHER, seen);
   return [
@@ -176,6 +192,16 @@ function judgeFiles(files: readonly FileFact[], uid: number): Judgement {
       : [`chmod ${file.directory ? "700" : "600"} ${file.path}`]),
   ]);
   return failed(`${bad.length} of ${files.length} can be reached by others`, remedies.join("; "));
+}
+
+function judgeSuite({ path, mode, uid, expected, entered }: SuiteFact): Judgement {
+  const closed = uid === expected && (mode & OPEN_MODES) === 0 && !entered;
+  return closed
+    ? ok(`closed to you: ${path}, of user ${uid}`)
+    : failed(
+        `${path} can be reached by others`,
+        `as root: chown ${expected} ${path}; chmod 700 ${path}`,
+      );
 }
 
 type Judgement = Omit<Check, "name">;

@@ -1,16 +1,17 @@
 import { existsSync, lstatSync, readdirSync, readFileSync } from "node:fs";
 import { release as kernelRelease } from "node:os";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import { tailAudit } from "@sesame/core-audit";
 import { GRANT_OWNERS } from "@sesame/core-ipc/grants";
 import type { BusClient } from "@sesame/core-ipc/client";
-import { protectionOf, requireInstallation, type Paths } from "@sesame/core-ipc/daemon";
+import { errorCode, protectionOf, requireInstallation, type Paths } from "@sesame/core-ipc/daemon";
 import { LAUNCHER, RELEASE } from "@sesame/core-types";
 import { connect, pathsOf, type Context } from "../context.ts";
+import { withLog } from "../io/audit-log.ts";
 import { isManaged } from "../systemd/managed.ts";
 import { supervisorState } from "../supervisor/stop.ts";
-import type { Facts, FileFact, Seen } from "./checks.ts";
+import type { Facts, FileFact, Seen, SuiteFact } from "./checks.ts";
 
 const YAMA = "/proc/sys/kernel/yama/ptrace_scope";
 
@@ -37,7 +38,8 @@ export async function gather(context: Context): Promise<Facts> {
       ptraceScope: await see(() =>
         existsSync(YAMA) ? Number(readFileSync(YAMA, "latin1")) : null,
       ),
-      files: await see(() => [paths.config, paths.runtime].flatMap((path) => walk(path))),
+      files: await see(() => foldersOf(paths).flatMap((path) => walk(path))),
+      suite: paths.system === null ? null : await see(() => suiteFact(paths)),
       badKeys: await see(() => damagedKeys(paths)),
       installation: await see(() => requireInstallation(suite, paths).id),
       auditWritable: await ask(
@@ -49,7 +51,7 @@ export async function gather(context: Context): Promise<Facts> {
         ).every(({ damaged }) => !damaged),
       ),
       panic: await ask(async (client) => (await client.call("status.get", {})).panic),
-      clockBehindMs: await see(() => clockBehind(paths)),
+      clockBehindMs: await see(() => clockBehind(context)),
       manager: await see(() => managerOf(paths)),
     };
   } finally {
@@ -90,6 +92,25 @@ function walk(path: string): FileFact[] {
   return [{ path, mode: mode & 0o7777, uid, directory }, ...below];
 }
 
+/** Those of this user; in system mode the others are the suite's. */
+function foldersOf({ config, runtime, system }: Paths): string[] {
+  return system === null ? [config, runtime] : [config];
+}
+
+/** The suite's folder, and what came of the attempt to look into it. */
+function suiteFact({ audit, system }: Paths): SuiteFact {
+  const path = dirname(audit);
+  const { mode, uid } = lstatSync(path);
+  const closed = { path, mode: mode & 0o7777, uid, expected: system?.suite ?? -1 };
+  try {
+    readdirSync(path);
+    return { ...closed, entered: true };
+  } catch (cause) {
+    if (errorCode(cause) !== "EACCES") throw cause;
+    return { ...closed, entered: false };
+  }
+}
+
 function damagedKeys(paths: Paths): string[] {
   return readdirSync(paths.keys)
     .filter((name) => name.endsWith(".key"))
@@ -103,13 +124,17 @@ function damagedKeys(paths: Paths): string[] {
     });
 }
 
-async function clockBehind(paths: Paths): Promise<number> {
+async function clockBehind(context: Context): Promise<number> {
   let last = 0;
-  for await (const entry of tailAudit(paths.audit, { count: 1 })) last = entry.time;
+  await withLog(context, async (log) => {
+    const { audit } = pathsOf(context);
+    for await (const entry of tailAudit(audit, { count: 1, ...log })) last = entry.time;
+  });
   return Math.max(0, last - Date.now());
 }
 
 function managerOf(paths: Paths): string {
+  if (paths.system !== null) return `units of the system, as user ${paths.system.suite}`;
   if (isManaged(paths)) return "systemd units";
   const { running } = supervisorState(paths);
   if (running === null) throw new Error("nothing runs the daemons; `sesame daemon start`");

@@ -1,13 +1,13 @@
 import { dirname, join } from "node:path";
 import type { Paths } from "@sesame/core-ipc/daemon";
-import { BUS_HOST, LAUNCHER, VAULT_OWNER, type Identity } from "@sesame/core-types";
+import { BUS_HOST, Fault, LAUNCHER, VAULT_OWNER, type Identity } from "@sesame/core-types";
 import { holderOf } from "../supervisor/lock-file.ts";
 import { startDetached, type Started } from "../supervisor/start.ts";
 import { isManaged } from "../systemd/managed.ts";
 
 const START_TIMEOUT_MS = 20_000;
 // SIGUSR1 would open Node's inspector to every process of this user.
-const NODE_FLAGS = ["--disable-sigusr1", "--no-warnings"];
+export const NODE_FLAGS = ["--disable-sigusr1", "--no-warnings"];
 
 /** Folder of the bundles: this program and the daemons lie side by side. */
 export function bundles(): string {
@@ -33,6 +33,10 @@ export function daemonCommands(
  * run them, unless a supervisor does already.
  */
 export async function startDaemons(paths: Paths): Promise<Started> {
+  if (paths.system !== null) {
+    const { awaitSuite } = await import("../system/await-suite.ts");
+    return awaitSuite(paths);
+  }
   if (isManaged(paths) && holderOf(paths) === null) {
     const { startUnits } = await import("../systemd/manager.ts");
     return startUnits(paths);
@@ -51,8 +55,19 @@ export async function startDaemons(paths: Paths): Promise<Started> {
  * @returns null if none ran
  */
 export async function stopDaemons(paths: Paths): Promise<{ readonly pid: number } | null> {
+  requireOwnDaemons(paths);
   const { stopRunning } = await import("../supervisor/stop.ts");
   const { stopUnits } = await import("../systemd/manager.ts");
   const supervised = await stopRunning(paths);
   return (await stopUnits(paths)) ?? supervised;
+}
+
+/** @throws {Fault} denied, where the system runs the daemons */
+export function requireOwnDaemons({ system }: Paths): void {
+  if (system === null) return;
+  throw new Fault(
+    "denied",
+    "the system runs your daemons",
+    `as root: systemctl stop sesame-headless@${system.user}.target; \`sesame lock\` locks all vaults`,
+  );
 }

@@ -1,9 +1,10 @@
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
-import { tailAudit, verifyAudit } from "@sesame/core-audit";
+import { nodeFiles, tailAudit, verifyAudit } from "@sesame/core-audit";
 import { requireInstallation } from "@sesame/core-ipc/daemon";
 import type { Authentication } from "@sesame/core-types";
 import { logOwner } from "../commands/audit.ts";
 import { pathsOf, type Context } from "../context.ts";
+import { withLog, type LogSource } from "./audit-log.ts";
 import {
   measure,
   NO_CONDUCT,
@@ -44,14 +45,24 @@ export async function signalsOf(
   name: string,
   proofs: readonly Authentication[],
 ): Promise<Signals> {
+  return withLog(context, (log) => signalsIn(context, name, proofs, log));
+}
+
+async function signalsIn(
+  context: Context,
+  name: string,
+  proofs: readonly Authentication[],
+  source: LogSource,
+): Promise<Signals> {
   const { audit } = pathsOf(context);
-  const report = await verifyAudit(audit, { suite, ...logOwner(context), anchors: [] });
+  const { files = nodeFiles(audit) } = source;
+  const report = await verifyAudit(audit, { suite, ...logOwner(context), anchors: [], files });
   const watch = new Watch(recordFor(context));
   const findings: Finding[] = [];
   let conduct = NO_CONDUCT;
   const nowMs = Date.now();
   if (report.ok)
-    for await (const entry of tailAudit(audit, { count: LOOK_BACK })) {
+    for await (const entry of tailAudit(audit, { count: LOOK_BACK, files })) {
       findings.push(...watch.take(entry).filter(({ who }) => who === name));
       conduct = observe(conduct, name, entry, nowMs);
     }

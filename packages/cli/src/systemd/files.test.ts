@@ -5,9 +5,10 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { Fault } from "@sesame/core-types";
 import { removeUnits, writeUnits } from "./files.ts";
-import { PLACEHOLDERS, renderUnits, UNIT_NAMES } from "./units.ts";
+import { PLACEHOLDERS, renderUnits, unitNames, USER_MODE } from "./units.ts";
 
 const UNITS = renderUnits(PLACEHOLDERS);
+const UNIT_NAMES = unitNames(USER_MODE);
 
 function unitFolder(t: TestContext): string {
   const home = mkdtempSync(join(tmpdir(), "sesame-units-"));

@@ -11,12 +11,23 @@ const WANTED = "default.target.wants";
 const WANTED_LINK = `../${TARGET}`;
 
 /**
- * Brings unit files into a folder and enables the target.
+ * Brings unit files into a user's folder and enables the target.
  *
  * @returns whether anything had to be changed
  * @throws {Fault} exists, if a file is there that is not ours: then nothing is changed; io
  */
 export function writeUnits(folder: string, units: readonly UnitFile[]): boolean {
+  const changed = writeUnitFiles(folder, units, 0o600);
+  try {
+    mkdirSync(join(folder, WANTED), { recursive: true });
+  } catch (cause) {
+    throw fileFault(cause, folder);
+  }
+  return enable(join(folder, WANTED, TARGET)) || changed;
+}
+
+/** As writeUnits, without enabling anything. */
+export function writeUnitFiles(folder: string, units: readonly UnitFile[], mode: number): boolean {
   const stale = units.filter(({ name, text }) => {
     const path = join(folder, name);
     const found = readBounded(path, MAX_UNIT_BYTES)?.toString("utf8") ?? null;
@@ -25,12 +36,12 @@ export function writeUnits(folder: string, units: readonly UnitFile[]): boolean 
     return found !== text;
   });
   try {
-    mkdirSync(join(folder, WANTED), { recursive: true });
+    mkdirSync(folder, { recursive: true });
   } catch (cause) {
     throw fileFault(cause, folder);
   }
-  for (const { name, text } of stale) replaceFile(join(folder, name), Buffer.from(text));
-  return enable(join(folder, WANTED, TARGET)) || stale.length > 0;
+  for (const { name, text } of stale) replaceFile(join(folder, name), Buffer.from(text), mode);
+  return stale.length > 0;
 }
 
 /**

@@ -1,15 +1,12 @@
-import { execFile } from "node:child_process";
 import { dirname } from "node:path";
-import { errorCode, type Paths } from "@sesame/core-ipc/daemon";
-import { Fault } from "@sesame/core-types";
+import type { Paths } from "@sesame/core-ipc/daemon";
+import { run } from "../io/run.ts";
 import type { Started } from "../supervisor/start.ts";
 import { isManaged } from "./managed.ts";
 import { BUS_SERVICE, BUS_SOCKET, LAUNCHER_SERVICE, TARGET, VAULT_SERVICE } from "./names.ts";
 
 type RuntimePaths = Pick<Paths, "runtime">;
 
-/** Milliseconds; longer than the units give their services to start or stop. */
-const TIMEOUT_MS = 30_000;
 const ALL = [BUS_SOCKET, BUS_SERVICE, VAULT_SERVICE];
 
 /** Starts what does not run and waits until all of it serves. */
@@ -59,15 +56,7 @@ async function busPid(paths: RuntimePaths): Promise<number> {
  * @throws {Fault} unavailable, with its reason
  */
 function systemctl({ runtime }: RuntimePaths, args: readonly string[]): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
   const env = { ...process.env, XDG_RUNTIME_DIR: dirname(runtime) };
-  const options = { env, timeout: TIMEOUT_MS, encoding: "utf8" } as const;
-  execFile("systemctl", ["--user", "--no-pager", ...args], options, (cause, stdout, stderr) => {
-    if (cause === null) return resolve(stdout.trim());
-    const [reason = ""] = stderr.trim().split("\n");
-    const why = reason === "" ? errorCode(cause) : reason;
-    const hint = "`journalctl --user -u 'sesame-*'` has the daemons' own words";
-    reject(new Fault("unavailable", `systemctl ${args[0] ?? ""}: ${why}`, hint, cause));
-  });
-  return promise;
+  const hint = "`journalctl --user -u 'sesame-*'` has the daemons' own words";
+  return run("systemctl", ["--user", "--no-pager", ...args], { env, hint });
 }

@@ -1,5 +1,14 @@
+import { recordFolder, SERVES, socketFolder, suiteFolder } from "@sesame/core-ipc/daemon";
 import { BUS_HOST, EXIT_CODES, Fault, LAUNCHER, VAULT_OWNER } from "@sesame/core-types";
-import { BUS_SERVICE, BUS_SOCKET, LAUNCHER_SERVICE, TARGET, VAULT_SERVICE } from "./names.ts";
+import {
+  BUS_SERVICE,
+  BUS_SOCKET,
+  LAUNCHER_SERVICE,
+  RECORD_PATH,
+  suiteUser,
+  TARGET,
+  VAULT_SERVICE,
+} from "./names.ts";
 
 // The one table of unit files: what `sesame daemon install` writes, what lies in systemd/ for
 // packagers, and what docs/OPERATIONS.md lists. systemd.unit(5), systemd.exec(5)
@@ -22,110 +31,207 @@ export const MARK = "# Made by `sesame daemon install`; `sesame daemon uninstall
 /** What stands in systemd/ where an installation has its paths. */
 export const PLACEHOLDERS: Program = { node: "@NODE@", bundles: "@BUNDLES@" };
 
-// Where a user's manager says that configuration and runtime files are.
-const CONFIG = "%E/pds";
-const RUNTIME = "%t/pds";
-/** Before `sesame init` there is nothing to run. */
-const INITIALISED = ["ConditionPathExists", `${CONFIG}/installation/installation.toml`] as const;
-const PART_OF_ALL = ["PartOf", TARGET] as const;
+/** What differs between a user's own daemons and those that the system runs for a user. */
+export type Mode = {
+  /** Name of the file of a unit. */
+  readonly file: (name: string) => string;
+  /** How a unit of the same installation is named in there. */
+  readonly unit: (name: string) => string;
+  /** Directory of the daemons' files. */
+  readonly config: string;
+  /** Options of the file system in place of the directory of keys. */
+  readonly keyFolder: string;
+  readonly record: string;
+  readonly socket: string;
+  /** Below the manager's runtime directory. */
+  readonly runtime: string;
+  readonly wantedBy: string;
+  readonly socketAccess: Directives;
+  /** As whom the services run, and what such services are refused beyond the others. */
+  readonly services: Directives;
+  /** What the bus is refused alone. */
+  readonly bus: Directives;
+  /** Units that one mode alone has. */
+  readonly extra: (program: Program) => Readonly<Record<string, Sections>>;
+};
+
+/** Daemons that a user runs. %E and %t are where their manager says that such files are. */
+export const USER_MODE: Mode = {
+  file: (name) => name,
+  unit: (name) => name,
+  config: "%E/pds",
+  keyFolder: "ro,mode=0700",
+  record: "%E/pds/installation/installation.toml",
+  socket: "%t/pds/bus.sock",
+  runtime: "pds",
+  wantedBy: "default.target",
+  socketAccess: [
+    ["DirectoryMode", "0700"],
+    ["SocketMode", "0600"],
+  ],
+  services: [
+    // Without it the manager of a user ignores what needs a mount or network namespace.
+    ["PrivateUsers", "yes"],
+    ["ProtectHome", "read-only"],
+  ],
+  bus: [["ProtectProc", "invisible"]],
+  extra: (program) => ({
+    [LAUNCHER_SERVICE]: {
+      Unit: [
+        ["Description", "Sesame launcher of commands with secrets"],
+        ...initialised(USER_MODE),
+        // Installations that an older release set up have none until `sesame init` has run again.
+        ["ConditionPathExists", `${USER_MODE.config}/keys/${LAUNCHER}.key`],
+        ...partOfAll(USER_MODE),
+        ["Wants", BUS_SOCKET],
+        // It stops before them, and records how its programs ended.
+        ["After", `${BUS_SERVICE} ${VAULT_SERVICE}`],
+        ...RESTARTS,
+      ],
+      // Its programs inherit what it is confined by, so it is not. docs/LAUNCHER.md, Confinement.
+      Service: [
+        ...running(program, USER_MODE, LAUNCHER),
+        ["UMask", "0077"],
+        ["LimitCORE", "0"],
+        ["LimitMEMLOCK", "64M"],
+        ["NoNewPrivileges", "yes"],
+      ],
+    },
+  }),
+};
+
+const SYSTEM_RECORD = `${recordFolder("%i")}/installation.toml`;
+
+/**
+ * Daemons that the system runs, under a user of their own, for the user whose id is the name of the
+ * instance. Not here: PrivateUsers, which would hide from the bus who connects; and for the bus
+ * ProtectProc, which would hide from the audit log what connects.
+ */
+export const SYSTEM_MODE: Mode = {
+  file: (name) => name.replace(".", "@."),
+  unit: (name) => name.replace(".", "@%i."),
+  config: `${suiteFolder("%i")}/suite`,
+  // The manager's own, which is root.
+  keyFolder: "ro,mode=0755",
+  record: SYSTEM_RECORD,
+  socket: `${socketFolder("%i")}/bus.sock`,
+  runtime: "sesame/%i/suite",
+  wantedBy: "multi-user.target",
+  socketAccess: [
+    ["DirectoryMode", "0755"],
+    ["SocketUser", "%i"],
+    ["SocketGroup", suiteUser("%i")],
+    ["SocketMode", "0660"],
+  ],
+  services: [
+    ["User", suiteUser("%i")],
+    ["Group", suiteUser("%i")],
+    ["Environment", `${SERVES}=%i`],
+    ["ProtectHome", "yes"],
+  ],
+  bus: [],
+  extra: () => ({
+    [RECORD_PATH]: {
+      Unit: [
+        ["Description", "Sesame: waits until user %i has run `sesame init`"],
+        ["PartOf", TARGET.replace(".", "@%i.")],
+      ],
+      Path: [
+        ["PathChanged", SYSTEM_RECORD],
+        ["Unit", BUS_SOCKET.replace(".", "@%i.")],
+      ],
+    },
+  }),
+};
+
+const PARTS = [BUS_SOCKET, BUS_SERVICE, VAULT_SERVICE] as const;
 
 /** Ends for which starting again is no cure: a person is needed. */
 const FINAL_EXITS = ["integrity", "denied", "config"] as const;
 
-const UNITS: Readonly<Record<string, (program: Program) => Sections>> = {
-  [TARGET]: () => ({
+type Render = (program: Program, mode: Mode) => Sections;
+
+const UNITS: Readonly<Record<string, Render>> = {
+  [TARGET]: (program, { unit, wantedBy, extra }) => ({
     Unit: [
       ["Description", "Sesame: bus and vaults"],
-      ["Wants", `${BUS_SOCKET} ${BUS_SERVICE} ${VAULT_SERVICE} ${LAUNCHER_SERVICE}`],
+      ["Wants", [...PARTS, ...Object.keys(extra(program))].map(unit).join(" ")],
     ],
-    Install: [["WantedBy", "default.target"]],
+    Install: [["WantedBy", wantedBy]],
   }),
 
-  [BUS_SOCKET]: () => ({
-    Unit: [["Description", "Sesame bus socket"], INITIALISED, PART_OF_ALL],
-    Socket: [
-      ["ListenStream", `${RUNTIME}/bus.sock`],
-      ["DirectoryMode", "0700"],
-      ["SocketMode", "0600"],
-      ["RemoveOnStop", "yes"],
-    ],
+  [BUS_SOCKET]: (_, mode) => ({
+    Unit: [["Description", "Sesame bus socket"], ...initialised(mode), ...partOfAll(mode)],
+    Socket: [["ListenStream", mode.socket], ...mode.socketAccess, ["RemoveOnStop", "yes"]],
   }),
 
-  [BUS_SERVICE]: (program) => ({
+  [BUS_SERVICE]: (program, mode) => ({
     Unit: [
       ["Description", "Sesame bus, profiles and audit log"],
-      INITIALISED,
-      PART_OF_ALL,
-      ["Requires", BUS_SOCKET],
-      ["Wants", VAULT_SERVICE],
-      ["After", BUS_SOCKET],
+      ...initialised(mode),
+      ...partOfAll(mode),
+      ["Requires", mode.unit(BUS_SOCKET)],
+      ["Wants", mode.unit(VAULT_SERVICE)],
+      ["After", mode.unit(BUS_SOCKET)],
       ...RESTARTS,
     ],
     Service: [
-      ...running(program, BUS_HOST),
-      ["ReadWritePaths", `${CONFIG}/audit ${CONFIG}/profiles ${CONFIG}/authority/${BUS_HOST}`],
-      ["InaccessiblePaths", `${CONFIG}/vaults`],
-      ...onlyKeyOf(BUS_HOST),
+      ...running(program, mode, BUS_HOST),
+      [
+        "ReadWritePaths",
+        `${mode.config}/audit ${mode.config}/profiles ${mode.config}/authority/${BUS_HOST}`,
+      ],
+      ["InaccessiblePaths", `${mode.config}/vaults`],
+      ...onlyKeyOf(mode, BUS_HOST),
       ["LimitNOFILE", "4096"],
       ["MemoryMax", "512M"],
+      ...mode.services,
+      ...mode.bus,
       ...HARDENING,
     ],
   }),
 
-  [VAULT_SERVICE]: (program) => ({
+  [VAULT_SERVICE]: (program, mode) => ({
     Unit: [
       ["Description", "Sesame vaults"],
-      INITIALISED,
-      ["Wants", BUS_SOCKET],
-      ["After", BUS_SOCKET],
+      ...initialised(mode),
+      ["Wants", mode.unit(BUS_SOCKET)],
+      ["After", mode.unit(BUS_SOCKET)],
       // The bus leaves its last checkpoint with the vaults: they stop after it, once nobody wants
       // them. After= would order their start the same way, which waits for the bus.
       ["StopWhenUnneeded", "yes"],
       ...RESTARTS,
     ],
     Service: [
-      ...running(program, VAULT_OWNER),
-      ["ReadWritePaths", `${CONFIG}/vaults ${CONFIG}/authority/${VAULT_OWNER}`],
-      ["InaccessiblePaths", `${CONFIG}/audit`],
-      ...onlyKeyOf(VAULT_OWNER),
+      ...running(program, mode, VAULT_OWNER),
+      ["ReadWritePaths", `${mode.config}/vaults ${mode.config}/authority/${VAULT_OWNER}`],
+      ["InaccessiblePaths", `${mode.config}/audit`],
+      ...onlyKeyOf(mode, VAULT_OWNER),
       ["LimitNOFILE", "1024"],
       // Argon2id may take 1 GiB, where a vault's header says so. docs/VAULT.md
       ["MemoryMax", "1280M"],
+      ...mode.services,
+      ["ProtectProc", "invisible"],
       ...HARDENING,
-    ],
-  }),
-
-  [LAUNCHER_SERVICE]: (program) => ({
-    Unit: [
-      ["Description", "Sesame launcher of commands with secrets"],
-      INITIALISED,
-      // Installations that an older release set up have none until `sesame init` has run again.
-      ["ConditionPathExists", `${CONFIG}/keys/${LAUNCHER}.key`],
-      PART_OF_ALL,
-      ["Wants", BUS_SOCKET],
-      // It stops before them, and records how its programs ended.
-      ["After", `${BUS_SERVICE} ${VAULT_SERVICE}`],
-      ...RESTARTS,
-    ],
-    // Its programs inherit what it is confined by, so it is not. docs/LAUNCHER.md, Confinement.
-    Service: [
-      ...running(program, LAUNCHER),
-      ["UMask", "0077"],
-      ["LimitCORE", "0"],
-      ["LimitMEMLOCK", "64M"],
-      ["NoNewPrivileges", "yes"],
     ],
   }),
 };
 
-export const UNIT_NAMES: readonly string[] = Object.keys(UNITS);
+/** Before `sesame init` there is nothing to run. */
+function initialised({ record }: Mode): Directives {
+  return [["ConditionPathExists", record]];
+}
+
+function partOfAll({ unit }: Mode): Directives {
+  return [["PartOf", unit(TARGET)]];
+}
 
 const RESTARTS: Directives = [
   ["StartLimitIntervalSec", "60"],
   ["StartLimitBurst", "5"],
 ];
 
-function running({ node, bundles }: Program, daemon: string): Directives {
+function running({ node, bundles }: Program, { runtime }: Mode, daemon: string): Directives {
   const finals = FINAL_EXITS.map((exit) => EXIT_CODES[exit].code).sort();
   return [
     ["Type", "notify"],
@@ -144,7 +250,7 @@ function running({ node, bundles }: Program, daemon: string): Directives {
     ["WatchdogSec", "30"],
     // The default, SIGABRT, would ask for a core.
     ["WatchdogSignal", "SIGKILL"],
-    ["RuntimeDirectory", "pds"],
+    ["RuntimeDirectory", runtime],
     ["RuntimeDirectoryMode", "0700"],
     // The socket and the other daemon's lock are in it.
     ["RuntimeDirectoryPreserve", "yes"],
@@ -152,10 +258,10 @@ function running({ node, bundles }: Program, daemon: string): Directives {
 }
 
 /** The keys of others, the operator's and the root key above all, are not there. */
-function onlyKeyOf(daemon: string): Directives {
+function onlyKeyOf({ config, keyFolder }: Mode, daemon: string): Directives {
   return [
-    ["TemporaryFileSystem", `${CONFIG}/keys:ro`],
-    ["BindReadOnlyPaths", `-${CONFIG}/keys/${daemon}.key`],
+    ["TemporaryFileSystem", `${config}/keys:${keyFolder}`],
+    ["BindReadOnlyPaths", `-${config}/keys/${daemon}.key`],
   ];
 }
 
@@ -166,9 +272,6 @@ const HARDENING: Directives = [
   ["LimitMEMLOCK", "64M"],
   ["TasksMax", "64"],
   ["NoNewPrivileges", "yes"],
-  // Without it the manager of a user ignores everything below that needs a mount or network
-  // namespace.
-  ["PrivateUsers", "yes"],
   ["PrivateNetwork", "yes"],
   ["PrivateIPC", "yes"],
   ["PrivateMounts", "yes"],
@@ -176,8 +279,6 @@ const HARDENING: Directives = [
   ["PrivateDevices", "yes"],
   ["DevicePolicy", "closed"],
   ["ProtectSystem", "strict"],
-  ["ProtectHome", "read-only"],
-  ["ProtectProc", "invisible"],
   ["ProtectClock", "yes"],
   ["ProtectControlGroups", "yes"],
   ["ProtectHostname", "yes"],
@@ -206,11 +307,19 @@ const HARDENING: Directives = [
 ];
 
 /** All unit files of an installation, without the directory part of their paths. */
-export function renderUnits(program: Program): readonly UnitFile[] {
-  return Object.entries(UNITS).map(([name, sections]) => ({
-    name,
-    text: [`${MARK}\n`, ...Object.entries(sections(program)).map(section)].join("\n"),
+export function renderUnits(program: Program, mode: Mode = USER_MODE): readonly UnitFile[] {
+  const sections: [string, Sections][] = [
+    ...Object.entries(UNITS).map(([name, of]): [string, Sections] => [name, of(program, mode)]),
+    ...Object.entries(mode.extra(program)),
+  ];
+  return sections.map(([name, of]) => ({
+    name: mode.file(name),
+    text: [`${MARK}\n`, ...Object.entries(of).map(section)].join("\n"),
   }));
+}
+
+export function unitNames(mode: Mode): string[] {
+  return [...Object.keys(UNITS), ...Object.keys(mode.extra(PLACEHOLDERS))].map(mode.file);
 }
 
 function section([title, directives]: [string, Directives]): string {

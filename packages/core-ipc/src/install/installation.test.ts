@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import { Fault } from "@sesame/core-types";
@@ -42,6 +42,19 @@ test("[INSTALL-1] the record comes back as it was signed", (t) => {
   assert.equal(statSync(path).mode & 0o777, 0o600);
   assert.equal(identityOf(loaded ?? RECORD, "ci").kind, "ai");
   assert.throws(() => identityOf(RECORD, "nobody"), { name: "Fault", exit: "config" });
+});
+
+test("the record can be read by whom its directory lets in", (t) => {
+  const path = place(t);
+  for (const [directory, file] of [
+    [0o700, 0o600],
+    [0o2750, 0o640],
+    [0o755, 0o640],
+  ] as const) {
+    chmodSync(dirname(path), directory);
+    saveInstallation(suite, path, RECORD, ROOT);
+    assert.equal(statSync(path).mode & 0o777, file);
+  }
 });
 
 test("[INSTALL-1] a record with any byte changed is refused", (t) => {

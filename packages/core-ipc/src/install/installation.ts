@@ -1,6 +1,6 @@
 import type { Suite } from "@sesame/core-crypto";
 import { Fault, fromHex, toHex, type Identity } from "@sesame/core-types";
-import { readBounded, replaceFile } from "../io/files.ts";
+import { readBounded, replaceOffered } from "../io/files.ts";
 import { nextSerial, parseRecord, recordText, type Installation } from "./record.ts";
 
 // The installation record: who belongs to this installation, signed by its root key. The first
@@ -28,7 +28,8 @@ export function saveInstallation(
   // What cannot be read again would leave the user without an installation.
   if (parseRecord(body) === null) throw new RangeError("the record is not in canonical form");
   const signature = suite.ed25519Sign(rootSeed, signed(body));
-  replaceFile(path, new TextEncoder().encode(`signature = "${toHex(signature)}"\n${body}`));
+  const content = new TextEncoder().encode(`signature = "${toHex(signature)}"\n${body}`);
+  replaceOffered(path, content);
 }
 
 /**

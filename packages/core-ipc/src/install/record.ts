@@ -139,19 +139,20 @@ function formerOf(value: unknown): readonly FormerKeys[] | null {
   return former.every((keys) => keys !== null) ? former : null;
 }
 
-function keyOf(value: unknown): Uint8Array | null {
+/** 32 bytes from hex digits, or null. */
+export function keyOf(value: unknown): Uint8Array | null {
   const bytes = typeof value === "string" ? fromHex(value) : null;
   return bytes?.length === 32 ? bytes : null;
 }
 
 /** TOML writes these values as JSON does: words without escapes, numbers, arrays of words. */
-function lines(entry: Readonly<Record<string, unknown>>): string {
+export function lines(entry: Readonly<Record<string, unknown>>): string {
   return Object.entries(entry)
     .map(([name, value]) => `${name} = ${JSON.stringify(value)}\n`)
     .join("");
 }
 
-function fields(block: string): Readonly<Record<string, unknown>> {
+export function fields(block: string): Readonly<Record<string, unknown>> {
   const entry: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
   for (const line of block.split("\n")) {
     const at = line.indexOf(" = ");

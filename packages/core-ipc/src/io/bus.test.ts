@@ -215,6 +215,8 @@ test("[TRANSPORT-4] a client refuses a socket that belongs to another user", asy
   chownSync(socket, 12_345, 12_345);
   const given = connectBus({ socket, suite, busKey: busKeys.publicKey, identities });
   await assert.rejects(given, { name: "Fault", exit: "denied" });
+  const served = { socket, suite, busKey: busKeys.publicKey, identities, served: 12_345 };
+  await assert.rejects(connectBus(served), { name: "Fault", exit: "unavailable" });
 });
 
 test("[TRANSPORT-5] of too many half-open connections the oldest makes way", async (t) => {

@@ -9,10 +9,18 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
+import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { createFile, fileFault, privateDirectory, readBounded, replaceFile } from "./files.ts";
+import {
+  createFile,
+  fileFault,
+  privateDirectory,
+  readBounded,
+  replaceFile,
+  rootsOwn,
+} from "./files.ts";
 
 function place(t: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), "sesame-files-"));
@@ -38,6 +46,29 @@ test("[TRANSPORT-1] a file in the place of a directory is a fault of the set-up"
   const path = join(place(t), "pds");
   writeFileSync(path, "");
   assert.throws(() => privateDirectory(join(path, "deeper")), { name: "Fault", exit: "config" });
+});
+
+test("[TRANSPORT-1] what others than root may change is not root's", () => {
+  // SECURITY: whoever may write the socket's directory can put another socket there.
+  rootsOwn("/etc", "/etc/passwd");
+  for (const path of ["/tmp", "/nonexistent"])
+    assert.throws(() => rootsOwn(path), { name: "Fault", exit: "config" });
+});
+
+test("nothing but a file is read, and no pipe is waited for", (t) => {
+  // SECURITY: whoever may put a pipe where the daemons look for a file would hold them up.
+  const path = join(place(t), "pipe");
+  spawnSync("mkfifo", [path]);
+  for (const other of [path, "/dev/zero", "/"])
+    assert.throws(() => readBounded(other, 100), { name: "Fault" });
+});
+
+test("a file has the mode that was asked for, whatever the umask", (t) => {
+  const path = join(place(t), "file");
+  const before = process.umask(0o077);
+  t.after(() => process.umask(before));
+  replaceFile(path, bytes("new"), 0o644);
+  assert.equal(statSync(path).mode & 0o777, 0o644);
 });
 
 test("a file is replaced whole, private, and leaves nothing beside it", (t) => {

@@ -1,6 +1,9 @@
 import {
   chmodSync,
   closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
   fsyncSync,
   linkSync,
   lstatSync,
@@ -8,6 +11,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  statSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
@@ -68,9 +72,39 @@ export function closedDirectory(path: string): void {
   privateDirectory(path);
 }
 
-/** Replaces a file so that a crash leaves the old or the new content, mode 0600. */
-export function replaceFile(path: string, content: Uint8Array): void {
-  withTemporary(path, content, (temporary) => renameSync(temporary, path));
+/**
+ * Checks that only root decides what lies under a name: the directory, and the file if one is
+ * named, are root's and nobody else may write them.
+ *
+ * @throws {Fault} config
+ */
+export function rootsOwn(...paths: readonly string[]): void {
+  for (const path of paths) {
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    if (found === undefined)
+      throw new Fault(
+        "config",
+        `there is no ${path}`,
+        "run `sesame daemon install --system` again",
+      );
+    const link = found.isSymbolicLink();
+    if (found.uid !== 0 || link || (found.mode & 0o022) !== 0)
+      throw new Fault(
+        "config",
+        `others than root may change ${path}`,
+        `as root: chown root ${path} && chmod go-w ${path}`,
+      );
+  }
+}
+
+/** Replaces a file so that a crash leaves the old or the new content. */
+export function replaceFile(path: string, content: Uint8Array, mode = 0o600): void {
+  withTemporary(path, content, mode, (temporary) => renameSync(temporary, path));
+}
+
+/** As replaceFile: whom the directory lets read may read the file, too. In system mode, the daemons. */
+export function replaceOffered(path: string, content: Uint8Array): void {
+  replaceFile(path, content, 0o600 | (statSync(dirname(path)).mode & 0o040));
 }
 
 /**
@@ -79,7 +113,7 @@ export function replaceFile(path: string, content: Uint8Array): void {
  * @returns false if it is there; it is left as it is
  */
 export function createFile(path: string, content: Uint8Array): boolean {
-  return withTemporary(path, content, (temporary) => {
+  return withTemporary(path, content, 0o600, (temporary) => {
     try {
       linkSync(temporary, path);
       return true;
@@ -92,11 +126,17 @@ export function createFile(path: string, content: Uint8Array): boolean {
   });
 }
 
-function withTemporary<T>(path: string, content: Uint8Array, place: (temporary: string) => T): T {
+function withTemporary<T>(
+  path: string,
+  content: Uint8Array,
+  mode: number,
+  place: (temporary: string) => T,
+): T {
   const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`;
   try {
     const fd = openSync(temporary, "wx", 0o600);
     try {
+      if (mode !== 0o600) fchmodSync(fd, mode);
       writeAll(fd, content);
       fsyncSync(fd);
     } finally {
@@ -119,9 +159,18 @@ function withTemporary<T>(path: string, content: Uint8Array, place: (temporary: 
  */
 export function readBounded(path: string, maxBytes: number): Buffer | null {
   try {
-    if (lstatSync(path).size > maxBytes)
-      throw new Fault("integrity", `${path} is too large`, "restore it from a backup");
-    return readFileSync(path);
+    // Nobody's pipe keeps us waiting, and no device is read without end.
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const { size, mode } = fstatSync(fd);
+      if ((mode & constants.S_IFMT) !== constants.S_IFREG)
+        throw new Fault("config", `${path} is no file`, "move it out of the way");
+      if (size > maxBytes)
+        throw new Fault("integrity", `${path} is too large`, "restore it from a backup");
+      return readFileSync(fd);
+    } finally {
+      closeSync(fd);
+    }
   } catch (cause) {
     if (errorCode(cause) === "ENOENT") return null;
     throw fileFault(cause, path);

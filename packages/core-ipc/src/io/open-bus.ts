@@ -25,6 +25,7 @@ export async function openBus(options: OpenOptions): Promise<BusClient> {
   const keys = options.keys === undefined ? await keysOf(options, paths) : options.keys;
   return connectBus({
     socket: paths.socket,
+    served: paths.system?.user,
     suite,
     ...(keys === null ? {} : { keys: keys.noise }),
     busKey: identityOf(installation, BUS_HOST).noiseKey,

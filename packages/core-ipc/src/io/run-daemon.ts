@@ -1,5 +1,6 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
+import { dirname } from "node:path";
 import { EXIT_CODES, Fault, type Clock, type Log } from "@sesame/core-types";
 import type { Suite } from "@sesame/core-crypto";
 import {
@@ -15,7 +16,7 @@ import {
 } from "@sesame/native";
 import { pathsFrom, type Paths } from "../install/paths.ts";
 import { enterSandbox } from "./confine.ts";
-import { closedDirectory, errorCode, fileFault, privateDirectory } from "./files.ts";
+import { closedDirectory, errorCode, fileFault, privateDirectory, rootsOwn } from "./files.ts";
 import { jsonLog } from "./log.ts";
 import { MEMORY_EXHAUSTED, MORE_MEMORY, secureSuite } from "./secure-suite.ts";
 
@@ -72,6 +73,7 @@ export async function runDaemon(spec: DaemonSpec): Promise<void> {
   let watchdog: NodeJS.Timeout | undefined;
   try {
     const paths = pathsFrom(process.env);
+    if (paths.system !== null) rootsOwn(dirname(paths.socket));
     privateDirectory(paths.runtime);
     for (const path of spec.directories(paths)) closedDirectory(path);
     const { syscalls } = spec;

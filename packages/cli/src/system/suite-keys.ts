@@ -1,0 +1,70 @@
+import { join } from "node:path";
+import { nodeSuite as suite } from "@sesame/core-crypto/node";
+import {
+  createKeyFile,
+  loadKeyFile,
+  pathsFrom,
+  privateDirectory,
+  SERVES,
+  type DaemonKeys,
+} from "@sesame/core-ipc/daemon";
+import { Denial, Fault, fromHex, toHex } from "@sesame/core-types";
+import { daemonFolders } from "../folders.ts";
+import { bundles, NODE_FLAGS } from "../io/daemons.ts";
+import { run } from "../io/run.ts";
+import { SUITE } from "../members.ts";
+import type { Account } from "./account.ts";
+
+const HINT = "`sesame daemon install --system` can be run again";
+
+/** Public keys of a daemon, as hex digits. */
+type PublicKeys = Readonly<Record<"noise" | "sealing" | "signing", string>>;
+
+/**
+ * Has the suite's own user make the keys of its daemons, where there are none: no other process
+ * ever holds them.
+ *
+ * @returns the daemons with their public keys
+ */
+export async function daemonsOf(user: Account, own: Account): Promise<DaemonKeys[]> {
+  const args = [...NODE_FLAGS, join(bundles(), "sesame.cjs"), "daemon", "keys", "--json"];
+  const env = { [SERVES]: String(user.uid), HOME: "/", PATH: "/usr/bin:/bin" };
+  const said = await run(process.execPath, args, { env, uid: own.uid, gid: own.gid, hint: HINT });
+  const keys = JSON.parse(said) as Readonly<Record<string, PublicKeys>>;
+  return SUITE.map(({ name }) => {
+    const { noise, sealing, signing } = keys[name] as PublicKeys;
+    const [noiseKey, sealingKey, signingKey] = [noise, sealing, signing].map(publicKey);
+    if (!noiseKey || !sealingKey || !signingKey)
+      throw new Fault("fault", `${own.name} made no keys of ${name}`, HINT);
+    return { name, noiseKey, sealingKey, signingKey };
+  });
+}
+
+function publicKey(hex: string): Uint8Array | null {
+  const key = fromHex(hex);
+  return key?.length === 32 ? key : null;
+}
+
+/** What the suite's own user does: makes folders and keys that are missing, and tells the public ones. */
+export function makeKeys(env: Readonly<Record<string, string | undefined>>) {
+  const paths = pathsFrom(env);
+  if (paths.system === null || env[SERVES] === undefined)
+    throw new Fault(
+      "usage",
+      "this is a step of another command",
+      "`sesame daemon install --system --user NAME`, as root",
+    );
+  for (const path of [paths.config, paths.keys, ...daemonFolders(paths)]) privateDirectory(path);
+  const entries = SUITE.map(({ name }): [string, PublicKeys] => {
+    const path = join(paths.keys, `${name}.key`);
+    const keys = createKeyFile(suite, path) ?? loadKeyFile(suite, path);
+    if (keys === null) throw new Denial("storage-failed", "key file");
+    const [noise = "", sealing = "", signing = ""] = [
+      keys.noise.publicKey,
+      keys.sealing.publicKey,
+      keys.signingKey,
+    ].map(toHex);
+    return [name, { noise, sealing, signing }];
+  });
+  return Object.fromEntries(entries);
+}
