@@ -12,7 +12,8 @@ import { readBounded, replaceFile } from "@sesame/core-ipc/daemon";
 import type { WaitingRoom } from "../enrolment/waiting-room.ts";
 
 const VERSION = 1;
-const MAX_BYTES = 64 * 1024;
+/** Of a room full of applicants with the longest fields: a file that is not read ends the bus. */
+const MAX_BYTES = 256 * 1024;
 const { result: schema } = MESSAGES["agent.list"];
 
 /**
