@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { signEnvelope } from "@sesame/core-crypto/dsse";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
-import { expectNext, openPolicy, POLICY_TYPE } from "./bundle.ts";
+import type { Capability, IdentityState } from "@sesame/core-types";
+import { expectNext, openPolicy, POLICY_TYPE, policySigners } from "./bundle.ts";
 import { PolicyError, type PolicyFailure } from "./failures.ts";
 import { MAX_AGE_MS, MAX_AHEAD_MS } from "./limits.ts";
 import { stampPolicy, type Stamp } from "./text.ts";
@@ -51,6 +52,24 @@ test("[POLICY-7] what another key, another type or another installation signed i
   const foreign = { ...STAMP, installation: INSTALLATION.replace("0198", "0199") };
   assert.throws(() => open(signed(foreign)), failure("policy-foreign"));
   assert.throws(() => open(new Uint8Array(0)), failure("policy-malformed"));
+});
+
+test("[POLICY-7] the root key signs, and active identities that were given it", () => {
+  // SECURITY: an identity that was suspended could still put rules in force, or take them away.
+  const identity = (by: typeof TEAM, capability: Capability, state: IdentityState) => ({
+    signingKey: by.publicKey,
+    capabilities: [capability],
+    state,
+  });
+  const signers = policySigners({
+    rootKey: ROOT.publicKey,
+    identities: [
+      identity(TEAM, "config-reload", "active"),
+      identity(THIEF, "config-reload", "suspended"),
+      identity(signer(4), "admin", "active"),
+    ],
+  });
+  assert.deepEqual(signers, [ROOT.publicKey, TEAM.publicKey]);
 });
 
 test("[POLICY-7] no bit of a signed policy can be turned", () => {

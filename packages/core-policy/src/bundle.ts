@@ -12,7 +12,7 @@ import { parsePolicy } from "./text.ts";
 export type Signatories = {
   /** Ed25519, 32 bytes. */
   readonly rootKey: Uint8Array;
-  readonly identities: readonly Pick<Identity, "capabilities" | "signingKey">[];
+  readonly identities: readonly Pick<Identity, "capabilities" | "signingKey" | "state">[];
 };
 
 /** The payload type of a signed policy. */
@@ -28,11 +28,13 @@ export type PolicyTrust = {
 
 /**
  * The keys of an installation that may sign policies: its root key, and the signing keys of the
- * identities that were given `config-reload`. `admin` is not enough: the operator's key lies in a
- * file that programs of the same user can read, the root key under a password.
+ * active identities that were given `config-reload`. `admin` is not enough: the operator's key lies
+ * in a file that programs of the same user can read, the root key under a password.
  */
 export function policySigners({ rootKey, identities }: Signatories): readonly Uint8Array[] {
-  const signers = identities.filter(({ capabilities }) => capabilities.includes("config-reload"));
+  const signers = identities.filter(
+    ({ state, capabilities }) => state === "active" && capabilities.includes("config-reload"),
+  );
   return [rootKey, ...signers.slice(0, MAX_TRUSTED_KEYS - 1).map(({ signingKey }) => signingKey)];
 }
 
