@@ -179,11 +179,11 @@ test("[POLICY-8] what is old, stale or from the future leaves the one before in 
   // SECURITY: whoever kept a policy from before a rule was added would put it back.
   install([{ name: "kept", who: agents, demand: { ceiling: "" } }]);
   const now = Date.now();
-  const later = now + 2 * 24 * 60 * 60_000;
+  const [stale, future] = [now - 25 * 60 * 60_000, now + 301_000 + 60_000];
   for (const [change, why] of [
     [{ version: 1 }, "policy-older"],
-    [{ version: later, createdMs: now - 25 * 60 * 60_000 }, "policy-stale"],
-    [{ version: later, createdMs: now + 301_000 + 60_000 }, "policy-future"],
+    [{ version: stale, createdMs: stale }, "policy-stale"],
+    [{ version: future, createdMs: future }, "policy-future"],
   ] as const)
     await assert.rejects(offer("signer", change), denial("policy-refused", why), why);
   writeFileSync(home.paths.policy, "{}");

@@ -65,12 +65,12 @@ export function openPolicy(
  * Whether a policy may follow the one in force.
  *
  * @param highest - version of the last policy that was in force here; 0: none
- * @throws {PolicyError} policy-older, policy-stale, policy-future
+ * @throws {PolicyError} policy-stale, policy-future, policy-older
  */
 export function expectNext(policy: Policy, highest: number, wallMs: number): void {
-  if (policy.version <= highest) throw new PolicyError("policy-older");
   if (wallMs - policy.createdMs > MAX_AGE_MS) throw new PolicyError("policy-stale");
   if (policy.createdMs - wallMs > MAX_AHEAD_MS) throw new PolicyError("policy-future");
+  if (policy.version <= highest) throw new PolicyError("policy-older");
 }
 
 function opened<T>(open: () => T): T {

@@ -63,7 +63,7 @@ export type Mode = (typeof MODES)[number];
 export type Policy = {
   /** Id of the installation; UUID, 36 characters. */
   readonly installation: string;
-  /** 1 or more; each policy has a higher one than the one before. */
+  /** 1 to `createdMs`; each policy has a higher one than the one before. */
   readonly version: number;
   /** Unix milliseconds. */
   readonly createdMs: number;

@@ -64,6 +64,9 @@ test("[POLICY-1] a policy that is not written as it should be is refused as a wh
     [{ installation: "x" }, "policy-invalid"],
     [{ version: 0 }, "policy-invalid"],
     [{ version: 1.5 }, "policy-invalid"],
+    // SECURITY: whoever signs the highest version there is would keep every later policy out.
+    [{ version: Number.MAX_SAFE_INTEGER }, "policy-invalid"],
+    [{ version: STAMP.createdMs + 1 }, "policy-invalid"],
     [{ createdMs: -1 }, "policy-invalid"],
     [{ createdMs: "now" }, "policy-invalid"],
     [{ mode: "off" }, "policy-invalid"],

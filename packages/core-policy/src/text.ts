@@ -51,6 +51,8 @@ export function parsePolicy(text: Uint8Array): Policy {
       throw invalid("`installation` is no id");
     if (!isCount(version) || version < 1) throw invalid("`version` is no number from 1 on");
     if (!isCount(createdMs)) throw invalid("`createdMs` is no time");
+    // A higher one would leave later policies no room.
+    if (version > createdMs) throw invalid("`version` is higher than `createdMs`");
     return { installation, version, createdMs, ...bodyOf(given) };
   });
 }
