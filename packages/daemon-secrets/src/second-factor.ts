@@ -70,7 +70,7 @@ export class SecondFactor {
 
   /** Puts the offered secret in force. Denial `totp-rejected` if this is no code of it. */
   confirm(vault: Vault, { identity }: Asker, code: Uint8Array): void {
-    this.#once(identity.id, () =>
+    this.#once(identity.id, vault, () =>
       withNote(vault, ({ offered }) => {
         const step = offered === null ? null : this.#match(offered, code, 0);
         if (step !== null) keep(vault, { secret: offered, lastStep: step, offered: null });
@@ -86,7 +86,7 @@ export class SecondFactor {
    * @throws {Denial} totp-rejected, throttled, storage-failed
    */
   verify(vault: Vault, asker: Asker, code: Uint8Array): () => void {
-    this.#once(asker.identity.id, () =>
+    this.#once(asker.identity.id, vault, () =>
       withNote(vault, ({ secret, lastStep, offered }) => {
         const step = secret === null ? null : this.#match(secret, code, lastStep);
         // On disk before it counts: no restart makes a code good again.
@@ -123,11 +123,11 @@ export class SecondFactor {
     return matchTotp(secret, digits, this.#options.clock.wallMs(), lastStep);
   }
 
-  /** One try: counted on disk before it is made, for each identity apart. */
-  #once(identity: string, isGood: () => boolean): void {
+  /** One try: counted on disk before it is made, for each identity and profile apart. */
+  #once(identity: string, { profile }: Vault, isGood: () => boolean): void {
     const { throttles } = this.#options;
     // No profile has such a name.
-    const count = `${identity}~totp`;
+    const count = `${identity}~${profile}~totp`;
     throttles.begin(count);
     if (!isGood()) throw new Denial("totp-rejected");
     throttles.succeed(count);
