@@ -40,3 +40,18 @@ test("[TOTP-4] good codes of one profile do not undo wrong ones of another", asy
   assert.throws(() => second.verify(theirs, asker, utf8("000000")), denial("totp-rejected"));
   for (const vault of [theirs, own]) vault.close();
 });
+
+test("[TOTP-5] a code that was given before a lock does not count after it", async () => {
+  // SECURITY: a session would read after a lock and an unlock without giving a code again.
+  const vault = await vaults.create("c", PASSWORD);
+  const code = enrolled(vault);
+  clock.wall += 30_000;
+  const late = second.verify(vault, asker, code());
+  second.forget();
+  late();
+  assert.equal(second.isFresh(asker, "c"), false);
+  clock.wall += 30_000;
+  second.verify(vault, asker, code())();
+  assert.equal(second.isFresh(asker, "c"), true);
+  vault.close();
+});

@@ -41,7 +41,7 @@ export type SecondFactorOptions = {
 export class SecondFactor {
   readonly #options: SecondFactorOptions;
   /** Until when, by the clock that never goes back. */
-  readonly #fresh = new Map<string, number>();
+  #fresh = new Map<string, number>();
 
   constructor(options: SecondFactorOptions) {
     this.#options = options;
@@ -94,7 +94,8 @@ export class SecondFactor {
         return step !== null;
       }),
     );
-    return () => this.#remember(keyOf(asker, vault.profile));
+    const fresh = this.#fresh;
+    return () => this.#remember(fresh, keyOf(asker, vault.profile));
   }
 
   /** Whether this session has given a code of the profile just now. */
@@ -106,15 +107,16 @@ export class SecondFactor {
 
   /** After a lock no code counts any more. */
   forget(): void {
-    this.#fresh.clear();
+    // A new map: what was verified before and counts only now comes too late.
+    this.#fresh = new Map();
   }
 
-  #remember(session: string): void {
-    this.#fresh.delete(session);
-    this.#fresh.set(session, this.#options.clock.monotonicMs() + limits.MAX_TOTP_AGE_MS);
-    for (const oldest of this.#fresh.keys()) {
-      if (this.#fresh.size <= MAX_FRESH) return;
-      this.#fresh.delete(oldest);
+  #remember(fresh: Map<string, number>, session: string): void {
+    fresh.delete(session);
+    fresh.set(session, this.#options.clock.monotonicMs() + limits.MAX_TOTP_AGE_MS);
+    for (const oldest of fresh.keys()) {
+      if (fresh.size <= MAX_FRESH) return;
+      fresh.delete(oldest);
     }
   }
 
