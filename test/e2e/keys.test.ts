@@ -178,6 +178,9 @@ test("what is signed with protected keys asks for the passphrase once", () => {
   const exported = withLines(PASSPHRASE, ["audit", "export"]);
   assert.equal(exported.exit, 0, exported.err);
   assert.match(exported.out, /"payloadType"/);
+  const given = ["grant", "create", "--to", "old-hand", "--scope", "secret-list"];
+  const made = withLines(PASSPHRASE, NO_PYTHON === false ? given : ["status"]);
+  assert.equal(made.exit, 0, made.err);
   assert.equal(withLines(PASSPHRASE, ["key", "unprotect"]).exit, 0);
 });
 

@@ -73,6 +73,18 @@ test(
     assert.deepEqual(Buffer.from(enrolled?.signingKey ?? []), publicKeyOf("mine"));
     // Connecting takes the keys in the file alone.
     assert.match(home.must(["--as", "signer", "secret", "list"]), /api\/key/);
+    // What it hands on, the agent signs.
+    home.must(["agent", "enroll", "--name", "helper", "--kind", "ai"]);
+    home.must(["agent", "approve", "helper"], `${PASSWORD}\n`);
+    home.must(["grant", "create", "--to", "signer", "--scope", "secret-list+1"]);
+    const { grants } = home.json(["--as", "signer", "grant", "list"]) as {
+      grants: { id: string }[];
+    };
+    const parent = ["--parent", grants[0]?.id ?? ""];
+    const hand = ["--as", "signer", "grant", "create", "--to", "helper", "--scope", "secret-list"];
+    assert.equal(home.run([...hand, ...parent]).exit, 69);
+    const handed = home.run([...hand, ...parent], "", env);
+    assert.equal(handed.exit, 0, handed.err);
     assert.equal(enroll("signer", `ssh-agent:${newKey("other")}`).exit, 73);
   },
 );

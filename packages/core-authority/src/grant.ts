@@ -152,7 +152,7 @@ export function draftGrant(
  * @throws {AuthorityError} grant-invalid, if a field is beyond its bounds
  */
 export function signGrant(grant: Grant, sign: (message: Uint8Array) => Uint8Array): SignedGrant {
-  return { grant, signature: sign(signedBytes(grant)) };
+  return { grant, signature: sign(grantStatement(grant)) };
 }
 
 /** True if the holder of the key signed exactly this grant. */
@@ -161,7 +161,7 @@ export function isSignedGrant(
   publicKey: Uint8Array,
   { grant, signature }: SignedGrant,
 ): boolean {
-  return verifier.ed25519Verify(publicKey, signedBytes(grant), signature);
+  return verifier.ed25519Verify(publicKey, grantStatement(grant), signature);
 }
 
 /** At most MAX_GRANT_BYTES. */
@@ -197,7 +197,8 @@ function orInvalid<T>(attempt: () => T, what: string): T {
   }
 }
 
-function signedBytes(grant: Grant): Uint8Array {
+/** What a delegator signs. docs/AUTHORITY.md, Grants */
+export function grantStatement(grant: Grant): Uint8Array {
   return concat(PREFIX, bodyBytes(grant));
 }
 

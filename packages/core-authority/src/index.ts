@@ -28,6 +28,7 @@ export {
   draftGrant,
   encodeGrant,
   isSignedGrant,
+  grantStatement,
   signGrant,
   type Grant,
   type PointOfUse,

@@ -9,7 +9,7 @@ import {
   printScope,
   REASONS,
   resolveChain,
-  signGrant,
+  grantStatement,
   type Grant,
   type Scope,
   type SignedGrant,
@@ -17,7 +17,12 @@ import {
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import type { BusClient } from "@sesame/core-ipc/client";
 import { GRANT_OWNERS, holdGrants, ownersOf, type GrantOwner } from "@sesame/core-ipc/grants";
-import { loadKeyFile, requireInstallation, type Installation } from "@sesame/core-ipc/daemon";
+import {
+  requireInstallation,
+  signWith,
+  type HeldKeys,
+  type Installation,
+} from "@sesame/core-ipc/daemon";
 import {
   Denial,
   dominates,
@@ -30,7 +35,7 @@ import {
   type Identity,
   type Level,
 } from "@sesame/core-types";
-import { connect, keyFileOf, pathsOf, withBus, type Context } from "../context.ts";
+import { connect, openKeys, pathsOf, withBus, type Context } from "../context.ts";
 import { durationMs, durationText } from "../duration.ts";
 import { print } from "../io/print.ts";
 import { table, type Outcome } from "../render.ts";
@@ -53,7 +58,7 @@ type Terms = Pick<Grant, "delegatee" | "parent" | "scope"> &
   >;
 
 /** Gives another identity some of one's own rights, for a time. */
-export function grantCreate(context: Context, flags: CreateFlags): Promise<Outcome> {
+export async function grantCreate(context: Context, flags: CreateFlags): Promise<Outcome> {
   const installation = requireInstallation(suite, pathsOf(context));
   const to = named(installation, required(flags.to, "--to"));
   const scope = scopeOfFlags(required(flags.scope, "--scope"), flags.depth);
@@ -74,9 +79,10 @@ export function grantCreate(context: Context, flags: CreateFlags): Promise<Outco
       ? {}
       : { maxUses: numberOf(flags["max-uses"], "--max-uses") }),
   };
-  return withBus(context, async (bus) => {
+  const giver = await opened(context);
+  return withBus(giver, async (bus) => {
     const above = given.parent === null ? [] : await chainOf(bus, given.parent);
-    const made = await give(context, installation, bus, given, above);
+    const made = await give(giver, installation, bus, given, above);
     return createdOutcome(installation, made);
   });
 }
@@ -132,16 +138,17 @@ export function grantShow(context: Context, id: string): Promise<Outcome> {
 }
 
 /** The same grant from now on; the old one ends. */
-export function grantRenew(context: Context, id: string): Promise<Outcome> {
+export async function grantRenew(context: Context, id: string): Promise<Outcome> {
   const installation = requireInstallation(suite, pathsOf(context));
-  return withBus(context, async (bus) => {
+  const giver = await opened(context);
+  return withBus(giver, async (bus) => {
     const [old, ...above] = await chainOf(bus, id);
     if (old === undefined) throw new Denial("capability-missing");
     const { ttlMs, heartbeatMs, maxUses, profiles, pointOfUse, commands, ...rest } = old.grant;
     const { delegatee, parent, scope } = rest;
     const terms = { ttlMs, heartbeatMs, maxUses, profiles, pointOfUse, commands };
     const made = await give(
-      context,
+      giver,
       installation,
       bus,
       { delegatee, parent, scope, ...terms },
@@ -217,17 +224,23 @@ type Created = {
   readonly warnings: readonly string[];
 };
 
+type Giver = Context & { readonly keys: HeldKeys };
+
+/** With the keys of the one who gives: a passphrase is asked for once. */
+async function opened(context: Context): Promise<Giver> {
+  const keys = context.keys ?? (await openKeys(context));
+  if (keys !== null) return { ...context, keys };
+  throw new Fault("config", `there is no key file of ${context.identity}`, "run `sesame init`");
+}
+
 async function give(
-  context: Context,
+  { env, identity, keys }: Giver,
   installation: Installation,
   bus: BusClient,
   terms: Terms,
   above: readonly SignedGrant[],
 ): Promise<Created> {
-  const from = named(installation, context.identity);
-  const keys = loadKeyFile(suite, keyFileOf(pathsOf(context), context.identity));
-  if (keys === null)
-    throw new Fault("config", `there is no key file of ${from.name}`, "run `sesame init`");
+  const from = named(installation, identity);
   const to = installation.identities.find(({ id }) => id === terms.delegatee);
   if (to === undefined)
     throw new Fault("not-found", "its delegatee is gone", "`sesame agent list`");
@@ -236,8 +249,9 @@ async function give(
       { installation: installation.id, delegator: from.id, kind: to.kind, ...terms },
       { wallMs: Date.now(), random: (length) => suite.randomBytes(length) },
     );
-    const signed = signGrant(draft, (message) => suite.ed25519Sign(keys.signingSeed, message));
-    const chain = [signed, ...above];
+    const statement = grantStatement(draft);
+    const signature = await signWith(suite, keys, statement, env["SSH_AUTH_SOCK"]);
+    const chain = [{ grant: draft, signature }, ...above];
     // The owner says no without a reason; what can be known here is said here.
     const verdict = resolveChain(chain, trustOf(installation), Date.now());
     if (!verdict.allowed)
@@ -252,7 +266,7 @@ async function give(
     if (cause instanceof AuthorityError) throw new Fault("usage", cause.message, LIMITS);
     throw cause;
   } finally {
-    keys.signingSeed.fill(0);
+    keys.signingSeed?.fill(0);
   }
 }
 
