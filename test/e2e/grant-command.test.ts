@@ -59,6 +59,29 @@ test("after `grant create` its holder simply works, and not a bit further", () =
   assert.deepEqual(listed(), []);
 });
 
+test("[RUN-1] a grant of secret-use says which command, and that one alone can be run", () => {
+  // SECURITY: a grant without a command would let an agent print whatever it may only use.
+  const grant = ["grant", "create", "--to", "bot", "--scope", "secret-use:ci/*"];
+  const vague = home.run(grant);
+  assert.equal(vague.exit, USAGE);
+  assert.match(vague.err, /which command may be run/);
+  const script = 'echo "it is $CI_TOKEN, $1"';
+  const made = home.must([...grant, "--", "/bin/sh", "-c", script, "sh", "nr *"]);
+  assert.match(made, /\nto run: \/bin\/sh -c /);
+  const run = (...args: string[]) =>
+    home.run(["--as", "bot", "run", "--only", "ci/token", "--", "/bin/sh", "-c", ...args]);
+  const { exit, out } = run(script, "sh", "nr 1");
+  assert.equal(exit, 0);
+  assert.match(out, /^it is .+, nr 1\n$/);
+  assert.ok(!out.includes("the token"));
+  assert.equal(run(script, "sh", "1").exit, DENIED);
+  assert.equal(run('echo "$CI_TOKEN" | rev').exit, DENIED);
+  const [id = ""] = listed().map((one) => one.id);
+  assert.match(home.must(["grant", "show", id]), new RegExp(`${id} runs: /bin/sh -c `));
+  home.must(["grant", "revoke", id]);
+  assert.equal(run(script, "sh", "nr 1").exit, DENIED);
+});
+
 test("terms are what the flags say, and what has no flag has its default", () => {
   const made = create(
     "ci",

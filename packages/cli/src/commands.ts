@@ -412,8 +412,9 @@ export const COMMANDS: readonly Command[] = [
     run: async (context, [name]) => (await import("./commands/trust.ts")).trustShow(context, name),
   },
   {
-    usage: "grant create",
-    summary: "let another identity do something of what this one may, for a time",
+    usage: "grant create [command...]",
+    summary:
+      "let another identity do something of what this one may, for a time; with `secret-use`, the command that it may run: a program and patterns of its arguments",
     flags: [
       ["--to <name>", "who may"],
       ["--scope <scope>", "what: 'secret-read:ci/* secret-list', see docs/AUTHORITY.md"],
@@ -423,9 +424,14 @@ export const COMMANDS: readonly Command[] = [
       ["--max-uses <number>", "how often it may be used"],
       ["--depth <number>", "how often it may be handed on (0)"],
       ["--parent <id>", "the grant that this one draws on (else: this identity's enrolment)"],
+      ["--directory <path>", "the command runs there and nowhere else"],
+      ["--unpinned", "the command's program may change its content"],
+      ["--unredacted", "the command's output may be handed on as it is (`sesame run --no-redact`)"],
+      ["--any-command", "every command: whoever may run any can print what it uses"],
     ],
-    run: async (context, _, flags) =>
-      (await import("./commands/grant.ts")).grantCreate(context, flags),
+    passThrough: true,
+    run: async (context, words, flags) =>
+      (await import("./commands/grant.ts")).grantCreate(context, words, flags),
   },
   {
     usage: "grant list",

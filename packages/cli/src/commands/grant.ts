@@ -1,15 +1,20 @@
+import { realpathSync } from "node:fs";
+import { resolve } from "node:path";
 import {
   AuthorityError,
   authorityLimits,
+  coversSome,
   decodeGrant,
   draftGrant,
   encodeGrant,
   enrolledScope,
+  grantStatement,
+  isCommandRule,
   parseScope,
   printScope,
   REASONS,
   resolveChain,
-  grantStatement,
+  type CommandRules,
   type Grant,
   type Scope,
   type SignedGrant,
@@ -18,6 +23,7 @@ import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import type { BusClient } from "@sesame/core-ipc/client";
 import { GRANT_OWNERS, holdGrants, ownersOf, type GrantOwner } from "@sesame/core-ipc/grants";
 import {
+  fileFault,
   requireInstallation,
   signWith,
   type HeldKeys,
@@ -37,6 +43,8 @@ import {
 } from "@sesame/core-types";
 import { connect, openKeys, pathsOf, withBus, type Context } from "../context.ts";
 import { durationMs, durationText } from "../duration.ts";
+import { findProgram } from "../io/exec.ts";
+import { fileDigest } from "../io/file-digest.ts";
 import { print } from "../io/print.ts";
 import { table, type Outcome } from "../render.ts";
 import { printable } from "../printable.ts";
@@ -47,9 +55,13 @@ export type CreateFlags = {
   readonly profile?: string;
   readonly ttl?: string;
   readonly heartbeat?: string;
-  readonly "max-uses"?: string;
+  readonly maxUses?: string;
   readonly depth?: string;
   readonly parent?: string;
+  readonly anyCommand?: boolean;
+  readonly directory?: string;
+  readonly unpinned?: boolean;
+  readonly unredacted?: boolean;
 };
 
 type Terms = Pick<Grant, "delegatee" | "parent" | "scope"> &
@@ -57,8 +69,17 @@ type Terms = Pick<Grant, "delegatee" | "parent" | "scope"> &
     Pick<Grant, "profiles" | "ttlMs" | "heartbeatMs" | "maxUses" | "pointOfUse" | "commands">
   >;
 
-/** Gives another identity some of one's own rights, for a time. */
-export async function grantCreate(context: Context, flags: CreateFlags): Promise<Outcome> {
+/**
+ * Gives another identity some of one's own rights, for a time.
+ *
+ * @param words - the command that may be run with what the scope lets use: a program, and a pattern
+ *   for each of its arguments
+ */
+export async function grantCreate(
+  context: Context,
+  words: readonly string[],
+  flags: CreateFlags,
+): Promise<Outcome> {
   const installation = requireInstallation(suite, pathsOf(context));
   const to = named(installation, required(flags.to, "--to"));
   const scope = scopeOfFlags(required(flags.scope, "--scope"), flags.depth);
@@ -75,9 +96,8 @@ export async function grantCreate(context: Context, flags: CreateFlags): Promise
       : {
           heartbeatMs: durationMs(flags.heartbeat, "--heartbeat", authorityLimits.MAX_HEARTBEAT_MS),
         }),
-    ...(flags["max-uses"] === undefined
-      ? {}
-      : { maxUses: numberOf(flags["max-uses"], "--max-uses") }),
+    ...(flags.maxUses === undefined ? {} : { maxUses: numberOf(flags.maxUses, "--max-uses") }),
+    commands: commandsOf(context, words, flags, scope),
   };
   const giver = await opened(context);
   return withBus(giver, async (bus) => {
@@ -128,6 +148,9 @@ export function grantShow(context: Context, id: string): Promise<Outcome> {
     return {
       text: [
         table(["GRANT", "FROM", "TO", "SCOPE", "PROFILES", "HEARTBEAT", "ENDS"], lines),
+        ...links.flatMap(({ id: of, commands }) =>
+          (commands ?? []).map((command) => printable(`${of} runs: ${command.join(" ")}`)),
+        ),
         effective.allowed
           ? `Together: ${printable(scope)}`
           : `Together nothing: ${REASONS[effective.reason]}.`,
@@ -282,6 +305,7 @@ function createdOutcome(
     `Grant ${link.id}: ${link.to} may ${scope}`,
     `until ${new Date(link.endsMs).toISOString()}, while a heartbeat comes every ${durationText(link.heartbeatMs)}:`,
     `  sesame --as ${link.to} grant hold`,
+    ...(link.commands ?? []).map((command) => `to run: ${command.join(" ")}`),
     ...(scope === link.scope
       ? []
       : [`Of what was asked, the rest is not yours to give: ${link.scope}`]),
@@ -401,6 +425,8 @@ type Summary = {
   readonly endsMs: number;
   readonly heartbeatMs: number;
   readonly usesLeft: number | null;
+  /** Program and patterns of its arguments, of each command; null: any, as far as the scope goes. */
+  readonly commands: readonly (readonly string[])[] | null;
 };
 
 function summary(installation: Installation, grant: Grant, usesLeft: number | null): Summary {
@@ -416,6 +442,7 @@ function summary(installation: Installation, grant: Grant, usesLeft: number | nu
     endsMs: grant.issuedAtMs + grant.ttlMs,
     heartbeatMs: grant.heartbeatMs,
     usesLeft,
+    commands: grant.commands?.map(({ path, args }) => [path, ...args]) ?? null,
   };
 }
 
@@ -455,6 +482,50 @@ function scopeOfFlags(text: string, depth: string | undefined): Scope {
       `--scope: ${cause.message}`,
       "write it like 'secret-read:ci/* secret-list'",
     );
+  }
+}
+
+/**
+ * The one command of the command line. Its program is pinned to its content, since whoever is to
+ * run it may be able to write where it lies.
+ */
+function commandsOf(
+  { env }: Context,
+  words: readonly string[],
+  flags: CreateFlags,
+  scope: Scope,
+): CommandRules | null {
+  const uses = coversSome(scope, "secret-use");
+  if (words.length === 0) {
+    // A grant below another is limited by that one.
+    if (!uses || flags.anyCommand === true || flags.parent !== undefined) return null;
+    throw new Fault(
+      "usage",
+      "which command may be run with these secrets?",
+      "`… -- PROGRAM ARGUMENT…` with `*` in an argument, `**` for all further ones; or `--any-command`, which lets it print them",
+    );
+  }
+  if (!uses)
+    throw new Fault("usage", "a command needs `secret-use` in the scope", "or leave it out");
+  const [, ...args] = words;
+  const path = resolve(findProgram(words, env));
+  const sha256 = flags.unpinned === true ? null : fileDigest(path);
+  const directory = flags.directory === undefined ? null : directoryOf(flags.directory);
+  const rule = { path, sha256, args, directory, plain: flags.unredacted === true };
+  if (isCommandRule(rule)) return [rule];
+  throw new Fault(
+    "usage",
+    "this command cannot be granted as it is written",
+    "`*` stands for any text within an argument, `**` as the last argument for all further ones; `\\*` for itself",
+  );
+}
+
+/** As `sesame run` names the directory that it is in. */
+function directoryOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (cause) {
+    throw fileFault(cause, path);
   }
 }
 

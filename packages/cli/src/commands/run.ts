@@ -141,7 +141,7 @@ function explained(cause: unknown, identity: string): unknown {
     return new Fault(
       "denied",
       "no grant lets this identity run that command with these secrets",
-      `the operator grants it: sesame grant create --to ${identity} --scope secret-use:NAMES --command …`,
+      `the operator grants it: sesame grant create --to ${identity} --scope secret-use:NAMES -- PROGRAM ARGUMENT…`,
     );
   if (cause.code === "owner-absent")
     return new Fault(
