@@ -21,3 +21,14 @@ test("links between the documents lead somewhere", () => {
       assert.ok(known.has(full), `${path} links to ${target}`);
     }
 });
+
+test("every decision has a number of its own, without gaps", () => {
+  const decisions = sources("docs/adr/*.md");
+  const numbers = decisions.map(({ path }) => Number(/\/(\d{4})-/.exec(path)?.[1]));
+  assert.deepEqual(
+    numbers,
+    decisions.map((_, i) => i + 1),
+  );
+  for (const [i, { path, text }] of decisions.entries())
+    assert.ok(text.startsWith(`# ${i + 1}. `), path);
+});
