@@ -462,6 +462,10 @@ test("[ENROL-16] what an applicant declares is shown, signed, and given no furth
       wants: waits["wants"],
     },
   );
+  const blind = home.run(["--as", "planner", "secret", "list"]);
+  assert.equal(blind.exit, DENIED);
+  assert.match(blind.err, /name the profile: `-p NAME`/);
+  home.must(["--as", "planner", "secret", "list", "-p", "default"]);
   assert.equal(home.run(["agent", "show", "nobody"]).exit, 66);
   assert.equal(
     home.run(["agent", "enroll", "--name", "x", "--kind", "ai", "--want", "all"]).exit,

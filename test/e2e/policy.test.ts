@@ -196,6 +196,9 @@ test("[POLICY-8] what is old, stale or from the future leaves the one before in 
   await assert.rejects(read(agent), denial("capability-missing"));
   const slip = home.run(["policy", "sign", write([{ name: "x", demand: {} }])], `${PASSWORD}\n`);
   assert.equal(slip.exit, DATA);
+  const unsigned = home.run(["policy", "install", write([])]);
+  assert.equal(unsigned.exit, DATA);
+  assert.match(unsigned.err, /not signed yet\n.*`sesame policy sign`/);
   assert.match(slip.err, /policy-invalid: rule x/);
 });
 

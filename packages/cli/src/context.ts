@@ -114,11 +114,22 @@ export async function chosenProfiles(
 ): Promise<readonly string[]> {
   const requested = requestedProfiles(flag ?? null, context.env["SESAME_PROFILES"]);
   if (requested !== null) return requested;
-  const { profiles } = await bus.call("profile.list", {});
+  const { profiles } = await bus.call("profile.list", {}).catch((cause: unknown) => {
+    throw cause instanceof Denial && cause.code === "capability-missing" ? unseen() : cause;
+  });
   const chosen = profiles.find((profile) => profile.default);
   if (chosen === undefined)
     throw new Fault("not-found", "there is no profile yet", "`sesame profile create NAME`");
   return [chosen.name];
+}
+
+/** Who may not see which profile is the default one may still use those that it knows. */
+function unseen(): Fault {
+  return new Fault(
+    "denied",
+    "this identity may not see which profile is the default one",
+    "name the profile: `-p NAME`, or SESAME_PROFILES=NAME",
+  );
 }
 
 /** As chosenProfiles, where only one makes sense. */

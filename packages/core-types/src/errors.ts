@@ -31,7 +31,7 @@ export const DENIALS = {
   "clearance-too-low": {
     exit: "denied",
     text: "this identity is not cleared for that",
-    hint: "use the operator's identity, or `sesame init` if there is none",
+    hint: "use the operator's identity; `sesame agent status` says whether another one is in force",
   },
   "capability-missing": {
     exit: "denied",

@@ -27,6 +27,9 @@ import { askRootKey } from "../io/record.ts";
 import { printable } from "../printable.ts";
 import { table, type Outcome } from "../render.ts";
 
+const FORM = "docs/POLICY.md has the text's form";
+const SIGN = "`sesame policy sign` makes a signed file of rules";
+
 /** Binds rules to this installation and to a version, and signs them with the root key. */
 export async function policySign(
   context: Context,
@@ -64,6 +67,7 @@ export async function policySign(
 export function policyInstall(context: Context, file: string): Promise<Outcome> {
   const paths = pathsOf(context);
   const content = contentOf(file);
+  if (!isSigned(content)) throw new Fault("data", `${printable(file)} is not signed yet`, SIGN);
   explained(() => openPolicy(suite, content, trustOf(paths)));
   return withBus(context, async (bus) => {
     const before = readBounded(paths.policy, policyLimits.MAX_SIGNED_BYTES);
@@ -144,10 +148,14 @@ function offered(paths: Paths, content: Uint8Array): Policy {
     const stamp = { installation, version: 1, createdMs: Date.now() };
     return parsePolicy(stampPolicy(content, stamp));
   } catch (cause) {
-    const signed = Buffer.from(content).includes('"payloadType"');
-    if (!signed || !(cause instanceof PolicyError)) throw cause;
+    if (!isSigned(content) || !(cause instanceof PolicyError)) throw cause;
     return openPolicy(suite, content, trustOf(paths)).policy;
   }
+}
+
+/** Whether it is meant to be a signed file; it proves nothing. */
+function isSigned(content: Uint8Array): boolean {
+  return Buffer.from(content).includes('"payloadType"');
 }
 
 function trustOf(paths: Paths) {
@@ -167,7 +175,8 @@ function explained<T>(work: () => T): T {
   } catch (cause) {
     if (!(cause instanceof PolicyError)) throw cause;
     const { code, message } = cause;
-    throw new Fault("data", `${code}: ${message}`, "docs/POLICY.md has the text's form", cause);
+    const isText = code === "policy-malformed" || code === "policy-invalid";
+    throw new Fault("data", `${code}: ${message}`, isText ? FORM : SIGN, cause);
   }
 }
 
