@@ -9,6 +9,7 @@ const AGENT = { identity: identity("agent"), session: session(1) };
 
 class Double {
   stopped: StopReason | null = null;
+  hasEnded = false;
   stop(reason: StopReason): void {
     this.stopped ??= reason;
   }
@@ -64,6 +65,17 @@ test("[RUN-10] a run that nobody asks about ends", () => {
   runs.told([run], [true], 3 * last);
   runs.tick(3 * last);
   assert.equal(program.stopped, "caller-gone");
+});
+
+test("[RUN-11] what has ended makes room, even if nobody comes for its output", () => {
+  // SECURITY: an agent that is killed a few times would take all the room from everybody.
+  const runs = new Runs<Double>();
+  for (let i = 0; i < limits.MAX_RUNS_OF_ONE; i += 1) started(runs, i).program.hasEnded = true;
+  runs.tick(limits.RUN_LEASE_MS - 1);
+  assert.equal(runs.all.length, limits.MAX_RUNS_OF_ONE, "its reader may still come");
+  runs.tick(limits.RUN_LEASE_MS);
+  assert.equal(runs.all.length, 0);
+  started(runs, 99);
 });
 
 test("[RUN-10] a run ends with its right, and when nobody confirms that right", () => {

@@ -5,7 +5,11 @@ import { Denial, limits, toHex, type Identity } from "@sesame/core-types";
 export type StopReason = "caller-gone" | "right-ended" | "owner-silent" | "launcher-stopped";
 
 /** What the registry needs of a program. */
-export type Program = { readonly stop: (reason: StopReason) => void };
+export type Program = {
+  readonly stop: (reason: StopReason) => void;
+  /** True once it has ended. */
+  readonly hasEnded: boolean;
+};
 
 type Party = { readonly identity: Identity; readonly session: Uint8Array };
 
@@ -63,12 +67,19 @@ export class Runs<P extends Program> {
     return { run, program: run.program };
   }
 
-  /** Ends what nobody asks about, and everything if the right to it cannot be asked for. */
+  /**
+   * Ends what nobody asks about, and everything if the right to it cannot be asked for. What has
+   * ended and is not asked about is forgotten: nobody comes for the rest of its output.
+   */
   tick(nowMs: number): void {
     const blind = nowMs - this.#standingMs >= limits.RUN_BLIND_MS;
-    for (const { program, askedMs } of this.all)
-      if (blind) program?.stop("owner-silent");
-      else if (nowMs - askedMs >= limits.RUN_LEASE_MS) program?.stop("caller-gone");
+    for (const run of this.all) {
+      const { program, askedMs } = run;
+      const isLeft = nowMs - askedMs >= limits.RUN_LEASE_MS;
+      if (isLeft && program?.hasEnded === true) this.close(run);
+      else if (blind) program?.stop("owner-silent");
+      else if (isLeft) program?.stop("caller-gone");
+    }
   }
 
   /** The owner's word on the runs that it was asked about: which of them may go on. */
