@@ -48,6 +48,14 @@ test("[RUN-7] names that change how programs run are refused, as `env` refuses t
   assert.match(refused({ a: "x".repeat(140_000) }), /too long/);
 });
 
+test("[RUN-8] a file is asked for by the name of a secret that is given", () => {
+  // SECURITY: with a slip in its name the secret would lie in the environment all the same.
+  assert.throws(
+    () => environmentOf(USER, "m", given({ "gcp/credentials": "x" }), ["gcp/credential"]),
+    (cause) => cause instanceof Denial && cause.code === "secret-unusable",
+  );
+});
+
 test("[RUN-8] what goes into a file is not in the environment, and may be any bytes", () => {
   const secrets = given({ "gcp/credentials": Uint8Array.of(0, 255), b: "y" });
   const { variables, files } = environmentOf(USER, "m", secrets, ["gcp/credentials"]);

@@ -36,6 +36,9 @@ export function environmentOf(
   };
   const inFiles: FileSecret[] = [];
   const values = new Map(secrets.map(({ name, value }) => [name, value]));
+  for (const name of files)
+    if (!values.has(name))
+      throw new Denial("secret-unusable", `${name} is not among the secrets of this command`);
   try {
     for (const [variable, name] of variableNames(values.keys(), null)) {
       const value = values.get(name) ?? new Uint8Array();
