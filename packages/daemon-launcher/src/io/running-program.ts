@@ -37,7 +37,8 @@ const LAST_SLOT = PROGRAM_SLOT + limits.MAX_RUN_FILES;
 
 /** A program that runs with secrets, and everything that it starts. docs/LAUNCHER.md, Runs. */
 export class RunningProgram {
-  readonly #options: ProgramOptions;
+  /** Without the environment: the program has it, and it is not kept here. */
+  readonly #options: Pick<ProgramOptions, "mark" | "output" | "errors" | "ended">;
   readonly #child: ChildProcess;
   readonly #wakers = new Set<() => void>();
   readonly #over = Promise.withResolvers<void>();
@@ -47,7 +48,8 @@ export class RunningProgram {
   #kill: NodeJS.Timeout | undefined;
 
   private constructor(options: ProgramOptions, child: ChildProcess) {
-    this.#options = options;
+    const { mark, output, errors, ended } = options;
+    this.#options = { mark, output, errors, ended };
     this.#child = child;
     this.#flow(child.stdout, options.output);
     this.#flow(child.stderr, options.errors);
@@ -63,11 +65,12 @@ export class RunningProgram {
    * @throws {Denial} program-refused, if the kernel does not take it
    */
   static async start(options: ProgramOptions): Promise<RunningProgram> {
+    const { path } = options.command;
     const child = spawnProgram(options);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     child.once("spawn", resolve);
     child.once("error", (cause) =>
-      reject(new Denial("program-refused", `${options.command.path}: ${errorCode(cause)}`)),
+      reject(new Denial("program-refused", `${path}: ${errorCode(cause)}`)),
     );
     const running = new RunningProgram(options, child);
     await promise;
@@ -76,6 +79,10 @@ export class RunningProgram {
 
   get pid(): number {
     return this.#child.pid ?? 0;
+  }
+
+  get hasEnded(): boolean {
+    return this.#end !== null;
   }
 
   /** Resolves once it has ended. */
