@@ -164,10 +164,14 @@ test("[APPROVE-6] another identity learns nothing and explains nothing", () => {
   assert.equal(approvals.progress(id, ASK.identity, now), "approved");
 });
 
-test("[APPROVE-4] answers are bounded", () => {
+test("[APPROVE-4] answers to one identity are bounded, and leave room for the others", () => {
+  // SECURITY: one agent, refused name after name, would leave nobody an answer.
   for (let i = 0; i < limits.MAX_ANSWERS; i++)
     answer(asked({ ...ASK, names: [`n${i}`] }), { word: "never" });
   assert.throws(() => answer(asked({ ...ASK, names: ["x"] }), { word: "never" }), denial("busy"));
+  const other = { ...ASK, identity: "another" };
+  answer(asked(other), { word: "once" });
+  assert.equal(stateOf(other), "approved");
 });
 
 test("[APPROVE-1] an approval fits no other identity, capability, profile or name", () => {

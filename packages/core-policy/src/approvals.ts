@@ -124,7 +124,7 @@ export class Approvals {
    *
    * @param by - id of the identity that answers; not the one that asked
    * @returns what was asked
-   * @throws {Denial} not-asked; capability-missing, for one's own; busy, if too many answers hold
+   * @throws {Denial} not-asked; capability-missing, for one's own; busy, if it has too many answers
    */
   answer(id: string, by: string, answer: Answer, now: Moment): Asked {
     this.#expire(now);
@@ -132,8 +132,7 @@ export class Approvals {
     if (asked === undefined) throw new Denial("not-asked", id);
     if (asked.identity === by) throw new Denial("capability-missing");
     const singles = singlesOf(asked);
-    const held = this.#once.size + this.#timed.size + this.#never.size;
-    if (held + singles.length > MAX_ANSWERS) throw new Denial("busy");
+    if (this.#answersTo(asked.identity) + singles.length > MAX_ANSWERS) throw new Denial("busy");
     if (answer.word === "once") this.#once.set(asked.key, after(now, ONCE_TTL_MS));
     else if (answer.word === "for") {
       const until = after(now, Math.min(answer.forMs, MAX_APPROVAL_MS));
@@ -154,6 +153,12 @@ export class Approvals {
     for (const [id, { key }] of this.#asked) if (concerns(key)) this.#asked.delete(id);
     for (const kept of [this.#once, this.#timed])
       for (const key of kept.keys()) if (concerns(key)) kept.delete(key);
+  }
+
+  /** Counted for each identity: what one was refused must not keep the others from an answer. */
+  #answersTo(identity: string): number {
+    const keys = [...this.#once.keys(), ...this.#timed.keys(), ...this.#never];
+    return keys.filter((key) => identityOf(key) === identity).length;
   }
 
   #freshId(): string {
@@ -182,6 +187,10 @@ function singlesOf(ask: Ask): string[] {
 
 function profileOf(key: string): unknown {
   return (JSON.parse(key) as readonly unknown[])[0];
+}
+
+function identityOf(key: string): unknown {
+  return (JSON.parse(key) as readonly unknown[])[1];
 }
 
 function after({ wallMs, monotonicMs }: Moment, ms: number): Until {

@@ -111,7 +111,7 @@ export const ASKED_TTL_MS = 5 * 60_000;
 export const ONCE_TTL_MS = 5 * 60_000;
 /** Milliseconds for which an approval may be given. */
 export const MAX_APPROVAL_MS = 8 * 60 * 60_000;
-/** Answers that are in force, one for each name. */
+/** Answers to one identity that are in force, one for each name. */
 export const MAX_ANSWERS = 4_096;
 /** Milliseconds after which the bus host's word about an asker is no longer waited for. */
 export const PEER_TIMEOUT_MS = 2_000;
