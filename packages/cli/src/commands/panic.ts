@@ -75,6 +75,15 @@ async function lift(context: Context, flag: string | undefined): Promise<Outcome
         ? "The panic is over. The vaults are locked; `sesame unlock` opens them."
         : "No panic holds; nothing was changed.";
       return { text, data: { changed } };
+    } catch (cause) {
+      // What usually mends that, making a vault, is refused while the panic holds.
+      if (!(cause instanceof Denial) || cause.code !== "vault-missing") throw cause;
+      throw new Fault(
+        DENIALS[cause.code].exit,
+        cause.message,
+        "name a profile that has a vault: `-p NAME`; without any, restore `vaults` from a backup",
+        cause,
+      );
     } finally {
       password.fill(0);
     }
