@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Reason } from "@sesame/core-authority";
+import type { Suite } from "@sesame/core-crypto";
 import { nodeSuite } from "@sesame/core-crypto/node";
 import {
   decode,
@@ -77,6 +78,8 @@ function world(
     readonly audit?: (records: AuditRecord[]) => Promise<void>;
     readonly handler?: (name: string, params: unknown, call: Call) => unknown;
     readonly permit?: Permit | Reason;
+    /** Of the owner's end of sealed calls. */
+    readonly suite?: Suite;
   } = {},
 ): World {
   const clock = handClock();
@@ -100,7 +103,7 @@ function world(
     handlers,
     gate: { grants: { permit: () => permit } },
     registry: new Registry(identities, Date.now),
-    sealed: new SealedOwner(nodeSuite, ownerKeys, clock),
+    sealed: new SealedOwner(given.suite ?? nodeSuite, ownerKeys, clock),
     audit: given.audit ?? ((more) => Promise.resolve(void records.push(...more))),
     log: (_level, event, fields) => void logged.push(`${event} ${JSON.stringify(fields)}`),
     incident: () => "incident-1",
@@ -376,6 +379,35 @@ test("one record for each object", async () => {
       ["work", "b"],
     ],
   );
+});
+
+test("where no memory is left to seal a reply, the call is refused and the owner goes on", async () => {
+  // SECURITY: who fetches enough at once would end daemon-secrets, and lock everybody's vaults.
+  let isExhausted = false;
+  const allocSecret: Suite["allocSecret"] = (bytes) => {
+    if (!isExhausted) return nodeSuite.allocSecret(bytes);
+    throw Object.assign(new Error("exhausted"), { code: "ERR_SESAME_LOCKED_MEMORY" });
+  };
+  const place = world({
+    suite: { ...nodeSuite, allocSecret },
+    handler: async (_name, _params, call) => {
+      await call.record();
+      isExhausted = true;
+      return { version: 1 };
+    },
+  });
+  const header = headerOf("secret.set", operator, place.clock);
+  const { id, tag, sender } = header;
+  const own = keys.get(operator.kind) ?? strangerKeys;
+  const params = { profile: "work", name: "a", value: new Uint8Array(1) };
+  const caller = new SealedCaller(nodeSuite, own, ownerKeys.publicKey);
+  const request = caller.seal(
+    { session: sender.session, id, tag },
+    encode<unknown>(MESSAGES["secret.set"].params, params),
+  );
+  const answer = await place.dispatcher.answer(header, request.payload);
+  assert.equal(answer.type, "denial");
+  assert.equal(readDenial(answer.payload).code, "memory-exhausted");
 });
 
 test("the body of a sealed call is wiped once it was answered", async () => {

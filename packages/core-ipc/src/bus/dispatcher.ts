@@ -147,7 +147,7 @@ export class Dispatcher<Owner extends string> {
     } catch (cause) {
       const refusal = this.#refusal(cause, row);
       if (row.audit !== "never") await this.#record(record, refusedAs(refusal));
-      return denial(refusal, seal);
+      return this.#deny(refusal, seal);
     } finally {
       // What came in clear may still be in use by whoever recorded it.
       if (seal !== null) this.#options.memory.freeSecret(body);
@@ -192,6 +192,16 @@ export class Dispatcher<Owner extends string> {
       return { type: "reply", payload };
     } finally {
       eachSecret(row.result, result, freeSecret);
+    }
+  }
+
+  /** What cannot be sealed for want of memory is refused in clear: it must not end the owner. */
+  #deny(refusal: Denial, seal: Seal | null): Answer {
+    try {
+      return denial(refusal, seal);
+    } catch (cause) {
+      this.#options.log("error", "denial not sealed", { error: String(cause) });
+      return denial(new Denial("memory-exhausted"), null);
     }
   }
 
