@@ -15,6 +15,7 @@ import { Home, PASSWORD } from "../helpers/home.ts";
 import { killAll } from "../helpers/processes.ts";
 
 const DENIED = 77;
+const NOT_FOUND = 66;
 const profile = "default";
 const password = (): Uint8Array => new TextEncoder().encode(PASSWORD);
 
@@ -171,6 +172,9 @@ test("[PANIC-4] it takes a right password, at the pace of wrong ones, and no cli
   home.must(["panic"]);
   assert.equal(home.run(["--as", "ci", "panic", "--lift"], `${PASSWORD}\n`).exit, DENIED);
   assert.equal(home.run(["--as", "boss", "panic", "--lift"], `${PASSWORD}\n`).exit, DENIED);
+  const nowhere = home.run(["panic", "--lift", "-p", "nowhere"], `${PASSWORD}\n`);
+  assert.equal(nowhere.exit, NOT_FOUND);
+  assert.match(nowhere.err, /hint: name a profile that has a vault/);
   const operator = await home.connect();
   await assert.rejects(operator.call("bus.panic", { held: false }), denial("capability-missing"));
   // Each wrong try doubles the wait, so that on any machine one comes too soon.
