@@ -423,6 +423,7 @@ export const COMMANDS: readonly Command[] = [
       ["--heartbeat <duration>", "how often its holder shows that it is there (60s)"],
       ["--max-uses <number>", "how often it may be used"],
       ["--depth <number>", "how often it may be handed on (0)"],
+      ["--exe <path>", "only by this program, as it is now"],
       ["--parent <id>", "the grant that this one draws on (else: this identity's enrolment)"],
       ["--directory <path>", "the command runs there and nowhere else"],
       ["--unpinned", "the command's program may change its content"],

@@ -10,6 +10,8 @@ export type AuditActor = {
   readonly pid: number;
   readonly uid: number;
   readonly exe: string | null;
+  /** Of the executable's content, 64 hex digits. */
+  readonly sha256?: string;
   readonly unit: string | null;
   /** Name of the daemon that recorded it on the caller's behalf. */
   readonly by?: string;
@@ -70,8 +72,9 @@ export function controlBody(control: Control): string {
 
 // A copy, so that neither a caller's order nor a caller's further fields reach the line.
 function orderedActor(actor: AuditActor): AuditActor {
-  const { name, identity, session, pid, uid, exe, unit, by } = actor;
-  const known = { name, identity, session, pid, uid, exe, unit };
+  const { name, identity, session, pid, uid, exe, sha256, unit, by } = actor;
+  const hashed = sha256 === undefined ? { exe } : { exe, sha256 };
+  const known = { name, identity, session, pid, uid, ...hashed, unit };
   return by === undefined ? known : { ...known, by };
 }
 
@@ -154,6 +157,7 @@ function isActor(given: unknown): given is AuditActor {
     typeof given["pid"] === "number" &&
     typeof given["uid"] === "number" &&
     isTextOrNull(given["exe"]) &&
+    (given["sha256"] === undefined || isHex(given["sha256"], 32)) &&
     isTextOrNull(given["unit"]) &&
     (given["by"] === undefined || typeof given["by"] === "string")
   );

@@ -168,8 +168,31 @@ export class GrantBook {
     this.#settle(now);
   }
 
+  /** Whether it matters to the answer to a call which program its caller runs. */
+  demandsProgram(asking: Omit<Asking, "executable">, now: Now): boolean {
+    const { capability, names } = asking;
+    const able = this.#able(asking, now);
+    if (able === null || typeof able === "string") return false;
+    return able.some(
+      ({ authority: { pointsOfUse, scope } }) =>
+        pointsOfUse.length > 0 &&
+        (names === null ||
+          names === "reachable" ||
+          names.some((name) => covers(scope, capability, name))),
+    );
+  }
+
   /** What the caller's living grants allow; a reason if they do not; null if it never had one. */
   permit(asking: Asking, now: Now): Drawing | Reason | null {
+    const able = this.#able(asking, now);
+    if (able === null || typeof able === "string") return able;
+    const fit = able.filter(({ authority }) => servesProgram(authority, asking.executable));
+    if (fit.length === 0) return "point-of-use";
+    return draw(asking, fit);
+  }
+
+  /** The caller's grants that allow such calls, by whatever program. */
+  #able(asking: Omit<Asking, "executable">, now: Now): readonly Entry[] | Reason | null {
     this.#settle(now);
     const { caller } = asking;
     const held = this.#byDelegatee.of(caller).flatMap((id) => this.#entries.get(id) ?? []);
@@ -183,10 +206,7 @@ export class GrantBook {
         ? covers(scope, asking.capability, null)
         : coversSome(scope, asking.capability),
     );
-    if (able.length === 0) return "capability-not-granted";
-    const fit = able.filter(({ authority }) => servesProgram(authority, asking.executable));
-    if (fit.length === 0) return "point-of-use";
-    return draw(asking, fit);
+    return able.length === 0 ? "capability-not-granted" : able;
   }
 
   /** Takes one use of each grant. True if that is to be stored before what it is for happens. */

@@ -21,4 +21,5 @@ export { grantHandlers, type GrantDesk } from "./bus/grant-handlers.ts";
 export { rateLimit, type RateLimit } from "./bus/rate-limit.ts";
 export { RateWindows } from "./bus/rate-windows.ts";
 export { Registry } from "./bus/registry.ts";
-export { introduce, type Peer } from "./io/evidence.ts";
+export { ancestry, type Peer } from "./io/evidence.ts";
+export { programOf } from "./bus/seen-program.ts";

@@ -61,6 +61,7 @@ export {
   RUN_SIGNALS,
   TOPIC_TAG,
   type AskedApproval,
+  type Processes,
   type AuditRecord,
   type Checkpoint,
   type Command,

@@ -114,7 +114,11 @@ export const MAX_APPROVAL_MS = 8 * 60 * 60_000;
 /** Answers to one identity that are in force, one for each name. */
 export const MAX_ANSWERS = 4_096;
 /** Milliseconds after which the bus host's word about an asker is no longer waited for. */
-export const PEER_TIMEOUT_MS = 2_000;
+export const PEER_TIMEOUT_MS = 4_000;
+/** Milliseconds after which the launcher's word about a process is no longer waited for. */
+export const DESCRIBE_TIMEOUT_MS = 3_000;
+/** Processes that wait to be looked at by the launcher. */
+export const MAX_DESCRIBES = 64;
 /** Milliseconds that one call waits for an answer at most. */
 export const MAX_WAIT_MS = 25_000;
 /** UTF-8 bytes of the reason that an asker gives. */

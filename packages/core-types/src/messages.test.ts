@@ -78,6 +78,7 @@ const TAGS: Readonly<Record<string, number>> = {
   "run.read": 0x0602,
   "run.write": 0x0603,
   "run.signal": 0x0604,
+  "process.describe": 0x0605,
   "run.reload": 0x060e,
   "run.posture": 0x060f,
   "bus-grant.issue": 0x0328,

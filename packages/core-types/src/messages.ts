@@ -3,6 +3,7 @@ import { BUS_HOST, ENROLLED_KINDS, IDENTITY_KINDS, LAUNCHER, VAULT_OWNER } from 
 import { LEVELS, type Level } from "./level.ts";
 import {
   DEFAULT_DEADLINE_MS,
+  DESCRIBE_TIMEOUT_MS,
   MAX_BEATS,
   MAX_CHAIN,
   MAX_ASKED,
@@ -144,12 +145,22 @@ const processSchema = struct({
   executable: nullable(text(MAX_TEXT_BYTES)),
 });
 
+/** A process and its parents, as /proc shows them. docs/LAUNCHER.md, Evidence. */
+const processesSchema = struct({
+  processes: list(processSchema, MAX_PARENTS + 1),
+  /** Of the first one's program; null: not known. */
+  sha256: nullable(bytes(32, 32)),
+});
+export type Processes = Infer<typeof processesSchema>;
+
 /** Who is at the other end of a connection, as the bus host says. */
 export const peerSchema = struct({
   uid: uint,
   unit: nullable(text(256)),
   /** The process that connected, then its parents; the first one was there when it connected. */
   processes: list(processSchema, MAX_PARENTS + 1),
+  /** Of the first one's program, if it is the same since it connected; null: not known. */
+  sha256: nullable(bytes(32, 32)),
 });
 export type PeerEvidence = Infer<typeof peerSchema>;
 
@@ -1068,6 +1079,18 @@ export const MESSAGES = {
     idempotent: false,
     params: struct({ run, signal: oneOf(RUN_SIGNALS) }),
     result: nothing,
+  }),
+  "process.describe": request({
+    tag: 0x0605,
+    level: "internal",
+    owner: LAUNCHER,
+    needs: "daemon",
+    sealed: false,
+    audit: "refused",
+    idempotent: true,
+    deadlineMs: DESCRIBE_TIMEOUT_MS,
+    params: struct({ pid: uint }),
+    result: processesSchema,
   }),
   "run.reload": request({
     tag: 0x060e,

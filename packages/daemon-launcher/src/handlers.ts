@@ -3,6 +3,7 @@ import { wipe } from "@sesame/core-crypto";
 import { measurePosture } from "@sesame/core-ipc/daemon";
 import type { Call, Handlers } from "@sesame/core-ipc/server";
 import {
+  BUS_HOST,
   Denial,
   limits,
   toHex,
@@ -10,6 +11,7 @@ import {
   type Identity,
   type LAUNCHER,
   type Params,
+  type Processes,
   type Result,
 } from "@sesame/core-types";
 import { environmentOf, type Secret, type User } from "./environment.ts";
@@ -35,6 +37,12 @@ export type Host = {
   readonly redeem: (params: Params<"secret.redeem">) => Promise<Result<"secret.redeem">>;
   /** Records what no call is the reason of. */
   readonly record: (record: AuditRecord) => void;
+  /**
+   * A process and its parents.
+   *
+   * @throws {Denial} busy
+   */
+  readonly describe: (pid: number) => Promise<Processes>;
   /** Reads and verifies the signed record again; what it returns puts it in force. */
   readonly reread: () => () => void;
 };
@@ -78,6 +86,11 @@ export function handlersOf(host: Host): Handlers<typeof LAUNCHER> {
     "run.signal": ({ run, signal }, call) => {
       programOf(run, call).program.signal(signal);
       return {};
+    },
+
+    "process.describe": ({ pid }, { identity }) => {
+      if (identity?.name !== BUS_HOST) throw new Denial("capability-missing");
+      return host.describe(pid);
     },
 
     "run.reload": async (_, call) => {

@@ -17,6 +17,7 @@ import type { User } from "./environment.ts";
 import { handlersOf } from "./handlers.ts";
 import { endRemains } from "./io/remains.ts";
 import type { RunningProgram } from "./io/running-program.ts";
+import { Witness } from "./io/witness.ts";
 import { Runs } from "./run/runs.ts";
 import { ownKey, ownMark, SPEC } from "./spec.ts";
 
@@ -44,6 +45,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
   const registry = new Registry(installation.identities, clock.wallMs);
   const sealed = new SealedOwner(suite, keys.noise, clock);
   const runs = new Runs<RunningProgram>();
+  const witness = new Witness(clock);
   const nowMs = clock.monotonicMs;
 
   const dispatcher = new Dispatcher<typeof LAUNCHER>({
@@ -75,6 +77,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
           failed(cause);
         }
       },
+      describe: (pid) => witness.describe(pid),
       reread: () => {
         const found = inForce.reread();
         return () => {

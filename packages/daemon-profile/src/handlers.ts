@@ -52,7 +52,7 @@ export type Host = {
   /** The identity of the record whose Noise key this is, also a suspended one. */
   readonly enrolled: (key: Uint8Array) => Identity | null;
   /** Which processes are at the other end of a bus session; null once it has ended. */
-  readonly introduce: (session: Uint8Array) => PeerEvidence | null;
+  readonly introduce: (session: Uint8Array) => Promise<PeerEvidence | null>;
   /** True if this is the signature of the key over the bytes. */
   readonly verify: (key: Uint8Array, signed: Uint8Array, signature: Uint8Array) => boolean;
   readonly wallMs: () => number;
@@ -112,7 +112,7 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
       you: identity?.name ?? null,
     }),
 
-    "bus.peer": ({ session }) => ({ peer: host.introduce(session) }),
+    "bus.peer": async ({ session }) => ({ peer: await host.introduce(session) }),
 
     "bus.posture": () => measurePosture(),
 

@@ -26,7 +26,7 @@ import {
   BusServer,
   Dispatcher,
   rateLimit,
-  introduce,
+  programOf,
   Registry,
   PANICKED,
   REVOKED,
@@ -96,6 +96,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     pid: peer?.pid ?? 0,
     uid: peer?.uid ?? 0,
     exe: peer?.executable ?? null,
+    ...(peer?.sha256 ? { sha256: toHex(peer.sha256) } : {}),
     unit: peer?.unit ?? null,
   });
   const self = selfActor(own.id);
@@ -116,6 +117,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     now: bootClock(clock),
     bootId: bootId(),
     log,
+    programOf: async (session) => programOf(await bus.introduce(session)),
     audit: async (records) => {
       await Promise.all(
         records.map(({ action, profile, object, outcome }) =>
@@ -160,10 +162,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
       },
       holderOf: (session) => bus.peerOf(session),
       enrolled: (key) => ofKey(inForce.installation.identities, key),
-      introduce: (session) => {
-        const peer = bus.peerOf(session)?.peer;
-        return peer === undefined ? null : introduce(peer);
-      },
+      introduce: (session) => bus.introduce(session),
       verify: (key, signed, signature) => suite.ed25519Verify(key, signed, signature),
       wallMs: clock.wallMs,
       served: () => bus.served(),

@@ -14,11 +14,12 @@ import {
   type DaemonContext,
   type RunningDaemon,
 } from "@sesame/core-ipc/daemon";
-import { Dispatcher, rateLimit, Registry } from "@sesame/core-ipc/server";
+import { Dispatcher, programOf, rateLimit, Registry } from "@sesame/core-ipc/server";
 import { Enforcer, type Moment } from "@sesame/core-policy";
 import { secureMemory } from "@sesame/native";
 import {
   BUS_HOST,
+  Denial,
   Fault,
   fromHex,
   KEY_MEMORY,
@@ -27,6 +28,7 @@ import {
   VAULT_OWNER,
   type AuditRecord,
   type Checkpoint,
+  type PeerEvidence,
 } from "@sesame/core-types";
 import { join } from "node:path";
 import { Desk } from "./approval/desk.ts";
@@ -86,6 +88,11 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     await link.bus.call("audit.append", { records });
   };
 
+  const peerOf = async (session: Uint8Array): Promise<PeerEvidence | null> => {
+    const { PEER_TIMEOUT_MS: timeoutMs } = limits;
+    return (await link.bus.call("bus.peer", { session }, { timeoutMs })).peer;
+  };
+
   const grants = new GrantKeeper({
     path: join(grantsOf(paths), "grants.state"),
     suite,
@@ -94,6 +101,15 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     now: bootClock(clock),
     bootId: bootId(),
     log,
+    programOf: async (session) => {
+      try {
+        return programOf(await peerOf(session));
+      } catch (cause) {
+        // What demands a program is refused.
+        if (cause instanceof Denial || cause instanceof Fault) return null;
+        throw cause;
+      }
+    },
     audit,
     ended: (grant, why) => {
       if (link.connected) link.bus.emit("grant.ended", { grant, why });
@@ -126,10 +142,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
   const desk = new Desk({
     moment,
     newId: () => randomBytes(4).toString("hex"),
-    peerOf: async (session) => {
-      const { PEER_TIMEOUT_MS: timeoutMs } = limits;
-      return (await link.bus.call("bus.peer", { session }, { timeoutMs })).peer;
-    },
+    peerOf,
     changed: (waiting) => link.emit("approval.changed", { waiting }),
   });
 

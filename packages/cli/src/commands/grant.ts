@@ -16,6 +16,7 @@ import {
   resolveChain,
   type CommandRules,
   type Grant,
+  type PointOfUse,
   type Scope,
   type SignedGrant,
 } from "@sesame/core-authority";
@@ -38,6 +39,7 @@ import {
   levelRank,
   limits,
   MESSAGES,
+  toHex,
   type Identity,
   type Level,
 } from "@sesame/core-types";
@@ -57,6 +59,7 @@ export type CreateFlags = {
   readonly heartbeat?: string;
   readonly maxUses?: string;
   readonly depth?: string;
+  readonly exe?: string;
   readonly parent?: string;
   readonly anyCommand?: boolean;
   readonly directory?: string;
@@ -98,6 +101,7 @@ export async function grantCreate(
         }),
     ...(flags.maxUses === undefined ? {} : { maxUses: numberOf(flags.maxUses, "--max-uses") }),
     commands: commandsOf(context, words, flags, scope),
+    ...(flags.exe === undefined ? {} : { pointOfUse: programAt(flags.exe) }),
   };
   const giver = await opened(context);
   return withBus(giver, async (bus) => {
@@ -154,6 +158,9 @@ export function grantShow(context: Context, id: string): Promise<Outcome> {
         effective.allowed
           ? `Together: ${printable(scope)}`
           : `Together nothing: ${REASONS[effective.reason]}.`,
+        ...links.flatMap(({ id: of, program }) =>
+          program === null ? [] : [`${of} only by ${printable(program.path)}: ${program.sha256}`],
+        ),
       ].join("\n"),
       data: { chain: links, scope },
     };
@@ -427,11 +434,14 @@ type Summary = {
   readonly usesLeft: number | null;
   /** Program and patterns of its arguments, of each command; null: any, as far as the scope goes. */
   readonly commands: readonly (readonly string[])[] | null;
+  /** The only program that may use it. */
+  readonly program: { readonly path: string; readonly sha256: string } | null;
 };
 
 function summary(installation: Installation, grant: Grant, usesLeft: number | null): Summary {
   const nameOf = (id: string): string =>
     installation.identities.find((identity) => identity.id === id)?.name ?? id;
+  const { pointOfUse } = grant;
   return {
     id: grant.id,
     from: nameOf(grant.delegator),
@@ -443,6 +453,8 @@ function summary(installation: Installation, grant: Grant, usesLeft: number | nu
     heartbeatMs: grant.heartbeatMs,
     usesLeft,
     commands: grant.commands?.map(({ path, args }) => [path, ...args]) ?? null,
+    program:
+      pointOfUse === null ? null : { path: pointOfUse.path, sha256: toHex(pointOfUse.sha256) },
   };
 }
 
@@ -510,7 +522,7 @@ function commandsOf(
   const [, ...args] = words;
   const path = resolve(findProgram(words, env));
   const sha256 = flags.unpinned === true ? null : fileDigest(path);
-  const directory = flags.directory === undefined ? null : directoryOf(flags.directory);
+  const directory = flags.directory === undefined ? null : realPathOf(flags.directory);
   const rule = { path, sha256, args, directory, plain: flags.unredacted === true };
   if (isCommandRule(rule)) return [rule];
   throw new Fault(
@@ -520,8 +532,14 @@ function commandsOf(
   );
 }
 
-/** As `sesame run` names the directory that it is in. */
-function directoryOf(path: string): string {
+/** As the kernel names the program, and its content now. */
+function programAt(given: string): PointOfUse {
+  const path = realPathOf(given);
+  return { path, sha256: fileDigest(path) };
+}
+
+/** As the kernel names a program, and `sesame run` its directory. */
+function realPathOf(path: string): string {
   try {
     return realpathSync(path);
   } catch (cause) {

@@ -63,7 +63,7 @@ export type Grants = {
     caller: Identity,
     capability: Capability,
     asked: Pick<Asked, "about" | "session">,
-  ) => Permit | Reason | null;
+  ) => Promise<Permit | Reason | null> | Permit | Reason | null;
 };
 
 /** What may refuse a call that the caller has the right to, in the order of the questions. */
@@ -111,7 +111,7 @@ export async function admit(options: GateOptions, asked: Asked): Promise<Permit>
   // The bus has checked the level already; a lying bus must not widen anybody's rights.
   if (!dominates(identity?.clearance ?? "open", row.level)) throw new Denial("clearance-too-low");
   if (identity === null && row.needs !== null) throw new Denial("clearance-too-low");
-  const permit = identity === null ? UNLIMITED : permitFor(options, asked, identity);
+  const permit = identity === null ? UNLIMITED : await permitFor(options, asked, identity);
   if (options.panic?.() === true && !row.inPanic) throw new Denial("panic");
   if (identity === null) return permit;
   const { covers } = permit;
@@ -119,7 +119,11 @@ export async function admit(options: GateOptions, asked: Asked): Promise<Permit>
   return permit;
 }
 
-function permitFor({ grants }: GateOptions, asked: Asked, identity: Identity): Permit {
+async function permitFor(
+  { grants }: GateOptions,
+  asked: Asked,
+  identity: Identity,
+): Promise<Permit> {
   const { needs } = asked.row;
   if (needs === null) return UNLIMITED;
   if (needs === "daemon") {
@@ -127,7 +131,7 @@ function permitFor({ grants }: GateOptions, asked: Asked, identity: Identity): P
     throw new Denial("capability-missing");
   }
   if (hasCapability(identity.capabilities, needs)) return UNLIMITED;
-  const permit = grants?.permit(identity, needs, asked) ?? null;
+  const permit = (await grants?.permit(identity, needs, asked)) ?? null;
   if (permit === null) throw new Denial("capability-missing");
   if (typeof permit === "string") throw new Refusal("capability-missing", permit);
   return permit;

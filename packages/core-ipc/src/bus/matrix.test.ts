@@ -64,6 +64,7 @@ const keeper = new GrantKeeper({
   now: () => ({ wallMs, bootMs: 1_000 }),
   bootId: "one",
   log: () => undefined,
+  programOf: () => Promise.resolve(null),
   audit: () => Promise.resolve(),
   ended: () => undefined,
 });

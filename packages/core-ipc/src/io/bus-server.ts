@@ -4,8 +4,10 @@ import type { Suite, X25519KeyPair } from "@sesame/core-crypto";
 import {
   BUS_HOST,
   decode,
+  Denial,
   encode,
   encodeSender,
+  LAUNCHER,
   limits,
   MESSAGES,
   NO_TRUST,
@@ -21,6 +23,7 @@ import {
   type Log,
   type Params,
   type Party,
+  type PeerEvidence,
   type Posture,
   type RequestName,
   type Result,
@@ -34,7 +37,7 @@ import type { Registry } from "../bus/registry.ts";
 import { BUS_CONNECTION, Router, type ConnectionId, type Effect } from "../bus/router.ts";
 import { ServerSession, type Welcome } from "../wire/session.ts";
 import { Connection } from "./connection.ts";
-import { peerOf, type Peer } from "./evidence.ts";
+import { introduce, peerOf, unitOf, type Peer } from "./evidence.ts";
 import { errorCode } from "./files.ts";
 import { pidNamespace } from "./namespace.ts";
 import { MEMORY_EXHAUSTED } from "./secure-suite.ts";
@@ -146,6 +149,15 @@ export class BusServer {
     return peer && sender && key ? { peer, sender, key } : null;
   }
 
+  /**
+   * Which processes are at the other end of a bus session now, as the launcher sees them, or as far
+   * as the bus host does; null once the session has ended. docs/LAUNCHER.md, Evidence.
+   */
+  async introduce(session: Uint8Array): Promise<PeerEvidence | null> {
+    const connection = this.#bySession.get(toHex(session));
+    return connection === undefined ? null : this.#examine(connection);
+  }
+
   /** The daemons that serve, the bus host first, as far as they have said what protects them. */
   served(): readonly Served[] {
     const others = [...this.#connections.values()].flatMap(({ id, sender, posture }) =>
@@ -189,6 +201,7 @@ export class BusServer {
         if (!same) this.#open--;
         this.#stamp(connection, now);
         this.#router.identified(connection.id, now);
+        if (!same && identity !== null) this.#lookAt(connection);
       } else {
         this.#report(connection.peer, "bus.connection", null, outcome, sender);
         connection.destroy();
@@ -320,6 +333,7 @@ export class BusServer {
     this.#bySession.set(toHex(session), connection);
     this.#stamp(connection, { ...party, trust: this.#trust(identity, connection.peer) });
     this.#router.connected(connection.id, party);
+    if (identity !== null) this.#lookAt(connection);
     return { name, kind, clearance, maxEnvelopeBytes };
   }
 
@@ -391,6 +405,31 @@ export class BusServer {
     const uid = this.#connections.get(id)?.peer.uid ?? 0;
     const { monotonicMs } = this.#options.clock;
     return this.#strangers.take(String(uid), limits.OPEN_RATE_LIMIT, monotonicMs());
+  }
+
+  async #examine(connection: Connection): Promise<PeerEvidence> {
+    const { peer } = connection;
+    const known = introduce(peer);
+    if (peer.pid === 0 || !this.serves(LAUNCHER)) return known;
+    try {
+      const found = await this.ask("process.describe", { pid: peer.pid });
+      // Asked last: a pid whose process has ended may be another one's.
+      if (!connection.alive) return known;
+      const { sha256 } = connection.program.note(found);
+      return { ...found, uid: peer.uid, unit: unitOf(peer), sha256 };
+    } catch (cause) {
+      if (cause instanceof Denial) return known;
+      if (!(cause instanceof Violation)) throw cause;
+      this.#options.log("warn", "the launcher's word is none", { rule: cause.rule });
+      return known;
+    }
+  }
+
+  /** Nobody waits for it: until it is found out it is not known. */
+  #lookAt(connection: Connection): void {
+    this.#examine(connection).catch((cause: unknown) => {
+      this.#options.log("error", "program not found out", { error: String(cause) });
+    });
   }
 
   /** A message in the bus host's own name goes by the same rules as anybody's. */

@@ -9,8 +9,10 @@ import type { X25519KeyPair } from "@sesame/core-crypto";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
   BUS_HOST,
+  decode,
   Denial,
   encode,
+  LAUNCHER,
   limits,
   MESSAGES,
   VAULT_OWNER,
@@ -28,7 +30,7 @@ import { connectBus, type BusClient } from "./bus-client.ts";
 import { BusServer, type Incident } from "./bus-server.ts";
 
 const busKeys = suite.generateX25519();
-const people = ["operator", "app", "other", VAULT_OWNER] as const;
+const people = ["operator", "app", "other", VAULT_OWNER, LAUNCHER] as const;
 type Person = (typeof people)[number];
 const keys = new Map<Person, X25519KeyPair>(people.map((name) => [name, suite.generateX25519()]));
 const keysOf = (name: Person): X25519KeyPair => keys.get(name) as X25519KeyPair;
@@ -38,7 +40,7 @@ const identities: readonly Identity[] = [
     identity(name, {
       noiseKey: keysOf(name).publicKey,
       ...(name === "operator" ? { kind: "human", capabilities: ["admin"] } : { kind: "service" }),
-      ...(name === VAULT_OWNER ? { kind: "daemon" } : {}),
+      ...(name === VAULT_OWNER || name === LAUNCHER ? { kind: "daemon" } : {}),
       clearance: name === "operator" || name === VAULT_OWNER ? "secrets-only" : "internal",
     }),
   ),
@@ -613,4 +615,44 @@ test("nothing listens: the fault says so", async () => {
   const socket = join(tmpdir(), "sesame-no-such-bus.sock");
   const call = connectBus({ socket, suite, busKey: busKeys.publicKey, identities });
   await assert.rejects(call, { name: "Fault", exit: "unavailable" });
+});
+
+test("[RUN-21] the launcher's word is believed of a connection that is still there", async (t) => {
+  // SECURITY: an answer that comes late would be about whoever has the pid then.
+  const { server, client } = await start(t);
+  const sha256 = new Uint8Array(32).fill(7);
+  const processes = [{ pid: process.pid, title: "x", executable: "/bin/x" }];
+  const app = await client("app");
+  const { session } = app;
+  const before = await server.introduce(session);
+  assert.equal(before?.sha256, null, "there is no launcher");
+  assert.equal(before?.processes[0]?.pid, process.pid);
+
+  const asked: number[] = [];
+  let meanwhile = (): Promise<unknown> => Promise.resolve();
+  const launcher = await client(LAUNCHER);
+  await launcher.serve(async ({ tag, sender }, payload) => {
+    const { params, result } = MESSAGES["process.describe"];
+    assert.deepEqual([tag, sender.name], [MESSAGES["process.describe"].tag, BUS_HOST]);
+    asked.push(decode(params, payload).pid);
+    await meanwhile();
+    return { type: "reply", payload: encode(result, { processes, sha256 }) };
+  });
+  const found = await server.introduce(session);
+  assert.deepEqual(found?.processes, processes);
+  assert.deepEqual(new Uint8Array(found.sha256 ?? []), sha256);
+  assert.equal(server.peerOf(session)?.peer.executable, "/bin/x");
+  assert.deepEqual(asked, [process.pid]);
+  meanwhile = async () => {
+    await app.close();
+    await eventually("the bus has noticed", () => server.peerOf(session) === null);
+  };
+  const late = await server.introduce(session);
+  assert.equal(late?.sha256, null);
+  assert.equal(await server.introduce(session), null);
+
+  meanwhile = () => Promise.resolve();
+  const other = await client("other");
+  await eventually("asked without a question", () => asked.length === 3);
+  assert.equal(server.peerOf(other.session)?.sender.name, "other");
 });

@@ -8,7 +8,8 @@ import {
   type Sender,
 } from "@sesame/core-types";
 import type { ServerSession } from "../wire/session.ts";
-import type { Peer } from "./evidence.ts";
+import { SeenProgram } from "../bus/seen-program.ts";
+import { isAlive, type Peer } from "./evidence.ts";
 
 const scratch = new Uint8Array(MAX_HEADER_BYTES);
 
@@ -21,12 +22,15 @@ type Written = {
 // What `scratch` holds: the subscribers of a publish get the same header, one after the other.
 let written: Written = { header: null, sender: null, bytes: scratch };
 
-type Reading = { readonly _handle?: { readStop(): void; readStart(): void } | null };
+type Reading = {
+  readonly _handle?: { readonly fd: number; readStop(): void; readStart(): void } | null;
+};
 
 /** One accepted socket with its session. */
 export class Connection {
   readonly id: number;
-  readonly peer: Peer;
+  readonly #peer: Peer;
+  readonly program = new SeenProgram();
   readonly session: ServerSession;
   readonly #socket: Socket;
   /** Set once the handshake has ended. */
@@ -40,10 +44,22 @@ export class Connection {
 
   constructor(id: number, socket: Socket, peer: Peer, session: ServerSession, now: number) {
     this.id = id;
-    this.peer = peer;
+    this.#peer = peer;
     this.session = session;
     this.#socket = socket;
     this.#progressAt = now;
+  }
+
+  /** The peer, with the program that was found last. */
+  get peer(): Peer {
+    const { executable, sha256 } = this.program.last;
+    return executable === null ? this.#peer : { ...this.#peer, executable, sha256 };
+  }
+
+  /** True while the process that connected is alive. */
+  get alive(): boolean {
+    const { _handle } = this.#socket as unknown as Reading;
+    return !this.#socket.destroyed && isAlive(_handle?.fd ?? -1);
   }
 
   /** Bytes that wait for this peer to read. */

@@ -9,6 +9,7 @@ import {
   parseScope,
   signGrant,
   type Grant,
+  type PointOfUse,
   type SignedGrant,
 } from "@sesame/core-authority";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
@@ -43,6 +44,8 @@ let audit: (records: AuditRecord[]) => Promise<void>;
 let records: AuditRecord[];
 let ended: string[];
 let logged: string[];
+let asks: number;
+let program: PointOfUse | null;
 let keeper: GrantKeeper;
 
 beforeEach(() => {
@@ -52,6 +55,8 @@ beforeEach(() => {
   records = [];
   ended = [];
   logged = [];
+  asks = 0;
+  program = null;
   audit = (more) => Promise.resolve(void records.push(...more));
   keeper = open();
 });
@@ -70,6 +75,10 @@ function open(bootId: string | null = "one", record = installation): GrantKeeper
     bootId,
     now: () => ({ wallMs: 1_763_000_000_000 + bootMs, bootMs }),
     log: (_level, event) => void logged.push(event),
+    programOf: async () => {
+      asks += 1;
+      return program;
+    },
     audit: (more) => audit(more),
     ended: (id, why) => void ended.push(`${id} ${why}`),
   });
@@ -95,8 +104,8 @@ const asked = {
   about: () => ({ profile: "work", names: ["ci/token"] }),
 };
 
-function permit(of = keeper): Permit {
-  const found = of.permit(ci, "secret-read", asked);
+async function permit(of = keeper): Promise<Permit> {
+  const found = await of.permit(ci, "secret-read", asked);
   assert.ok(typeof found === "object" && found !== null, String(found));
   return found;
 }
@@ -112,9 +121,9 @@ test("[AUTH-31] what was acknowledged is there after a crash", async () => {
   await keeper.issue([other], operator);
   await keeper.revoke(other.grant.id, operator);
   assert.equal(open().size, 1);
-  assert.deepEqual(await permit().use(), [once.grant.id]);
+  assert.deepEqual(await (await permit()).use(), [once.grant.id]);
   const after = open();
-  assert.equal(after.permit(ci, "secret-read", asked), null);
+  assert.equal(await after.permit(ci, "secret-read", asked), null);
   for (const chain of [[once], [other]])
     await assert.rejects(after.issue(chain, operator), refusedAs("replayed"));
 });
@@ -125,7 +134,7 @@ test("[PANIC-2] a panic ends every grant, for good", async () => {
   for (const grant of grants) await keeper.issue([grant], operator);
   keeper.endAll();
   assert.equal(keeper.size, 0);
-  assert.equal(typeof keeper.permit(ci, "secret-read", asked), "string");
+  assert.equal(typeof (await keeper.permit(ci, "secret-read", asked)), "string");
   assert.deepEqual(ended.toSorted(), grants.map(({ grant }) => `${grant.id} revoked`).toSorted());
   await keeper.save();
   const after = open();
@@ -137,7 +146,7 @@ test("[PANIC-2] a panic ends every grant, for good", async () => {
 test("[AUTH-29] of two calls at once on a last use one goes on", async () => {
   // SECURITY: a limit on uses would be a limit on patience.
   await keeper.issue([given({ maxUses: 1 })], operator);
-  const [one, two] = [permit(), permit()];
+  const [one, two] = [await permit(), await permit()];
   const results = await Promise.allSettled([one.use(), two.use(), one.use()]);
   assert.deepEqual(
     results.map(({ status }) => status),
@@ -152,7 +161,7 @@ test("[AUTH-41] what cannot be stored is not acknowledged, and not in force", as
   rmSync(folder, { recursive: true });
   const failed = { code: "storage-failed" };
   await assert.rejects(keeper.issue([given()], operator), failed);
-  await assert.rejects(permit().use(), failed);
+  await assert.rejects((await permit()).use(), failed);
   assert.equal(keeper.size, 1);
   const { mkdirSync } = await import("node:fs");
   mkdirSync(folder, { mode: 0o700 });
@@ -170,7 +179,7 @@ test("[AUTH-41] a damaged state is kept, and no grant is taken", async () => {
     writeFileSync(path, state);
     const damaged = open();
     assert.equal(damaged.intact, false);
-    assert.equal(damaged.permit(ci, "secret-read", asked), "ledger-damaged");
+    assert.equal(await damaged.permit(ci, "secret-read", asked), "ledger-damaged");
     await assert.rejects(damaged.issue([given()], operator), refusedAs("ledger-damaged"));
     assert.deepEqual(damaged.list(operator, null, 9), []);
     await damaged.close();
@@ -189,7 +198,7 @@ test("[AUTH-45] every end is on record once, also if the log could not be writte
   await keeper.issue([two], operator);
   audit = (more) => Promise.resolve(void records.push(...more));
   bootMs += 2_000;
-  assert.equal(keeper.permit(ci, "secret-read", asked), "heartbeat-missed");
+  assert.equal(await keeper.permit(ci, "secret-read", asked), "heartbeat-missed");
   await Promise.resolve();
   assert.deepEqual(
     records.map(({ action, outcome, object, caller }) => [action, outcome, object, caller]),
@@ -218,7 +227,7 @@ test("[AUTH-42] who is suspended loses what was given, and resuming brings it no
     assert.equal(keeper.size, 0);
     await assert.rejects(keeper.issue([given()], operator), refusedAs("identity-revoked"));
     keeper.adopt(installation);
-    assert.equal(keeper.permit(ci, "secret-read", asked), "revoked");
+    assert.equal(await keeper.permit(ci, "secret-read", asked), "revoked");
   }
 });
 
@@ -247,7 +256,7 @@ test("[AUTH-25] heartbeats are stored in time, without a write for each", async 
 test("[ENROL-15] grants from and to a suspended identity end, and stay ended", async () => {
   // SECURITY: an agent under suspicion would go on through the agents that it has let in.
   await keeper.issue([given()], operator);
-  permit();
+  await permit();
   const held = (name: string) => ({
     ...installation,
     identities: [operator, ci, own].map((one) =>
@@ -255,13 +264,13 @@ test("[ENROL-15] grants from and to a suspended identity end, and stay ended", a
     ),
   });
   keeper.adopt(held("operator"));
-  assert.notEqual(typeof keeper.permit(ci, "secret-read", asked), "object");
+  assert.notEqual(typeof (await keeper.permit(ci, "secret-read", asked)), "object");
   keeper.adopt(installation);
-  assert.notEqual(typeof keeper.permit(ci, "secret-read", asked), "object");
+  assert.notEqual(typeof (await keeper.permit(ci, "secret-read", asked)), "object");
   await keeper.issue([given()], operator);
-  permit();
+  await permit();
   keeper.adopt(held("ci"));
-  assert.notEqual(typeof keeper.permit(ci, "secret-read", asked), "object");
+  assert.notEqual(typeof (await keeper.permit(ci, "secret-read", asked)), "object");
 });
 
 test("[ENROL-17] a grant outlives its delegator's new keys, and ends with the former one", async (t) => {
@@ -279,13 +288,36 @@ test("[ENROL-17] a grant outlives its delegator's new keys, and ends with the fo
     former: [{ noiseKey, sealingKey, signingKey, untilMs }],
   };
   keeper.adopt({ ...installation, identities: [rotated, ci, own] });
-  permit();
+  await permit();
   await keeper.issue([given()], rotated);
   bootMs += 4_000;
   t.mock.timers.tick(2_000);
-  permit();
+  await permit();
   bootMs += 1_000;
   t.mock.timers.tick(2_000);
-  assert.notEqual(typeof keeper.permit(ci, "secret-read", asked), "object");
+  assert.notEqual(typeof (await keeper.permit(ci, "secret-read", asked)), "object");
   await assert.rejects(keeper.issue([given()], rotated), refusedAs("signature-invalid"));
+});
+
+test("[AUTH-20] a program is asked for where a grant that would do demands one, and counts", async () => {
+  // SECURITY: a grant for one program would serve whatever else runs in the delegatee's name.
+  const sha256 = new Uint8Array(32).fill(7);
+  const pointOfUse = { path: "/usr/bin/deploy", sha256 };
+  await keeper.issue([given({ pointOfUse, scope: parseScope("secret-read:ci/*") })], operator);
+  await keeper.issue([given({ scope: parseScope("secret-read:open/*") })], operator);
+  const ask = (...names: string[]) =>
+    keeper.permit(ci, "secret-read", { ...asked, about: () => ({ profile: "work", names }) });
+  const outcome = (of: Awaited<ReturnType<typeof ask>>) => (typeof of === "object" ? "yes" : of);
+
+  assert.equal(outcome(await ask("open/a")), "yes");
+  assert.equal(asks, 0, "who needs no such grant is not waited for");
+  assert.equal(outcome(await ask("ci/token")), "capability-not-granted");
+  program = { ...pointOfUse, sha256: new Uint8Array(32) };
+  assert.equal(outcome(await ask("ci/token")), "capability-not-granted");
+  program = { ...pointOfUse, path: "/tmp/deploy" };
+  assert.equal(outcome(await ask("ci/token")), "capability-not-granted");
+  program = pointOfUse;
+  assert.equal(outcome(await ask("ci/token")), "yes");
+  assert.equal(outcome(await ask("ci/token")), "yes");
+  assert.equal(asks, 5, "each time");
 });

@@ -8,6 +8,7 @@ import {
   type Held,
   type Now,
   type Party,
+  type PointOfUse,
   type Reason,
   type Revoker,
   type SignedGrant,
@@ -39,6 +40,8 @@ export type GrantKeeperOptions = {
   /** Names this start of the machine; null: every start of the daemon counts as one. */
   readonly bootId: string | null;
   readonly log: Log;
+  /** Which program is at the other end of a bus session now; null: not known. */
+  readonly programOf: (session: Uint8Array) => Promise<PointOfUse | null>;
   /** Resolves once the records are durable. */
   readonly audit: (records: AuditRecord[]) => Promise<void>;
   /** Tells whoever listens. */
@@ -96,22 +99,18 @@ export class GrantKeeper implements Grants {
     return this.#identities.get(id)?.name ?? id;
   }
 
-  permit(
+  async permit(
     caller: Identity,
     capability: Capability,
-    { about }: Pick<Asked, "about" | "session">,
-  ): Permit | Reason | null {
+    { about, session }: Pick<Asked, "about" | "session">,
+  ): Promise<Permit | Reason | null> {
     const book = this.#book;
     if (book === null || capability === "delegate") return book === null ? "ledger-damaged" : null;
     const { profile, names } = about();
-    // Which program calls is not known here, as a hash: what demands one is refused.
-    const asking: Asking = {
-      caller: caller.id,
-      capability,
-      profile,
-      names,
-      executable: null,
-    };
+    const asked = { caller: caller.id, capability, profile, names };
+    const { programOf, now } = this.#options;
+    const executable = book.demandsProgram(asked, now()) ? await programOf(session) : null;
+    const asking: Asking = { ...asked, executable };
     const drawing = book.permit(asking, this.#options.now());
     this.#noticeEnds();
     if (drawing === null || typeof drawing === "string") return drawing;

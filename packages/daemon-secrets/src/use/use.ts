@@ -59,7 +59,7 @@ export function useHandlers(host: UseHost): Pick<Handlers<typeof VAULT_OWNER>, K
     "secret.use": async (params, call) => {
       const { profile, command } = params;
       call.about(profile, `command:${command.path}`);
-      const { permit, identity } = permitFor(host, params, call);
+      const { permit, identity } = await permitFor(host, params, call);
       const vault = keeper.use(profile);
       const names = params.names ?? namesOf(vault).filter(permit.covers);
       for (const name of names) vault.versions(name);
@@ -118,15 +118,15 @@ export function useHandlers(host: UseHost): Pick<Handlers<typeof VAULT_OWNER>, K
 }
 
 /** Enrolment alone is not enough here: a grant has to say which commands. */
-function permitFor(
+async function permitFor(
   { grants }: UseHost,
   { profile, names, command, grant }: Params<"secret.use">,
   call: Call,
-): { readonly permit: Permit; readonly identity: Identity } {
+): Promise<{ readonly permit: Permit; readonly identity: Identity }> {
   const { identity, session } = call;
   if (identity === null) throw new Denial("clearance-too-low");
   const about = () => ({ profile, names: names ?? ("reachable" as const) });
-  const permit = grants.permit(identity, "secret-use", { about, session });
+  const permit = await grants.permit(identity, "secret-use", { about, session });
   if (permit === null) throw new Refusal("capability-missing", "no-grant");
   if (typeof permit === "string") throw new Refusal("capability-missing", permit);
   const fits = (authority: Authority): boolean =>
