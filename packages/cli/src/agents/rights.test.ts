@@ -29,6 +29,10 @@ test("[ENROL-16] the operator gives less by naming it, and more only by saying s
     capabilities: ["secret-list"],
     left: "secret-use",
   });
+  assert.deepEqual(rightsOf("ai", "secret-read:ci/* secret-list+1", "secret-read", true), {
+    capabilities: ["secret-read"],
+    left: "secret-list+1",
+  });
   assert.deepEqual(rightsOf("ai", "", "", false), { capabilities: [], left: "" });
   assert.throws(() => rightsOf("ai", "", "secret-read", false), usage);
   assert.deepEqual(rightsOf("ai", "", "secret-list,secret-read", true).capabilities, [

@@ -3,6 +3,7 @@ import {
   CAPABILITIES,
   DEFAULT_CAPABILITIES,
   Fault,
+  hasCapability,
   type Capability,
   type IdentityKind,
 } from "@sesame/core-types";
@@ -50,8 +51,9 @@ export function rightsOf(
     given === null
       ? usual.filter((word) => asked.some(({ capability }) => capability === word))
       : named(kind, given, more);
+  // A capability that it has is not short of one for some names.
   const left = scope.filter(
-    (entry) => !asked.includes(entry) || !capabilities.includes(entry.capability),
+    ({ capability, depth }) => depth > 0 || !hasCapability(capabilities, capability),
   );
   return { capabilities, left: printScope(left) };
 }
