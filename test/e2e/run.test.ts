@@ -350,6 +350,17 @@ test("[RUN-5] a ticket is worth nothing once its grant has ended", async () => {
   });
 });
 
+test("[RUN-5] a last use ends when its grant is revoked", async () => {
+  // SECURITY: a run under a grant for one use could not be stopped by who gave it.
+  const id = await give("plain", [rule("/usr/bin/sleep", ["1000"])], { maxUses: 1 });
+  await as("plain", async (bus) => {
+    const { run: running } = await start(bus, commandOf("/usr/bin/sleep", ["1000"]));
+    const { changed } = await operator.call("grant.revoke", { grant: id, identity: null });
+    assert.ok(changed);
+    assert.equal((await toEnd(bus, running)).ended?.stopped, "right-ended");
+  });
+});
+
 test("[RUN-5] each run is one use, by enrolment and by grant alone, and the last one still runs", async () => {
   for (const name of ["short", "tool"]) {
     await give(name, [rule("/usr/bin/env", [])], { maxUses: 2 });

@@ -334,3 +334,38 @@ test("[AUTH-24] what expires is out of use at its time", () => {
   desk.clock.wallMs = START_MS + MINUTE_MS;
   assert.equal(desk.ask(), "expired");
 });
+
+test("[RUN-5] what ended by its last use holds for that use, until it is revoked", () => {
+  // SECURITY: whoever revokes a grant would find what runs under its last use out of reach.
+  const revokers: readonly ((desk: Desk, id: string) => unknown)[] = [
+    ({ book, clock }, id) => book.revoke(id, ADMIN, clock.now()),
+    ({ book, clock }, id) => book.revoke(id, plain(operator), clock.now()),
+    ({ book, clock }) => book.revokeIdentity(ci.id, ADMIN, clock.now()),
+    ({ book, clock }) => book.endAll(clock.now()),
+    ({ book, clock }) => book.trust(trustIn([operator]), clock.now()),
+  ];
+  for (const revoke of revokers) {
+    const desk = new Desk();
+    const [leaf] = desk.give(operator, ci, { maxUses: 1 });
+    const id = leaf?.grant.id ?? "";
+    const holds = (): boolean => desk.book.holds(id, desk.clock.now());
+    assert.equal(desk.book.use([id], ci.id, desk.clock.now()), true);
+    assert.ok(holds());
+    assert.equal(desk.book.size, 0);
+    assert.equal(desk.book.revoke(id, plain(stranger), desk.clock.now()), "not-permitted");
+    assert.ok(holds());
+    assert.notEqual(revoke(desk, id), false);
+    assert.ok(!holds());
+  }
+});
+
+test("[RUN-5] a grant that was revoked before its use is over holds no more", () => {
+  // SECURITY: revoked while the ticket is put on record, it would pass for one that was used up.
+  const desk = new Desk();
+  const [leaf] = desk.give(operator, ci);
+  const id = leaf?.grant.id ?? "";
+  desk.book.use([id], ci.id, desk.clock.now());
+  assert.ok(desk.book.holds(id, desk.clock.now()));
+  desk.book.revoke(id, ADMIN, desk.clock.now());
+  assert.ok(!desk.book.holds(id, desk.clock.now()));
+});

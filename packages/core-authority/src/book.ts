@@ -1,7 +1,13 @@
 import { bytes, decode, encode, list, struct, uint, Violation } from "@sesame/core-types";
 import { resolveChain, servesProfile, servesProgram, type Authority, type Trust } from "./chain.ts";
 import { AuthorityError } from "./errors.ts";
-import { decodeGrant, encodeGrant, type PointOfUse, type SignedGrant } from "./grant.ts";
+import {
+  decodeGrant,
+  encodeGrant,
+  type Grant,
+  type PointOfUse,
+  type SignedGrant,
+} from "./grant.ts";
 import { IdIndex } from "./id-index.ts";
 import { Ledger, type Ended, type LedgerOptions, type Now, type Revoker } from "./ledger.ts";
 import type { Ending } from "./ledger-state.ts";
@@ -57,6 +63,14 @@ type Entry = {
   readonly counted: boolean;
 };
 
+/** A grant that ended by its last use, which is still under way. */
+type Spent = {
+  /** From the leaf to the root. */
+  readonly chain: readonly SignedGrant[];
+  /** Unix milliseconds. */
+  readonly expiresAtMs: number;
+};
+
 const VERSION = 1;
 
 const stateSchema = struct({
@@ -75,6 +89,7 @@ export class GrantBook {
   /** Living grants by id. */
   readonly #entries = new Map<string, Entry>();
   readonly #byDelegatee = new IdIndex();
+  readonly #spent = new Map<string, Spent>();
   /** How the last grant of an identity ended; for the audit log. */
   readonly #lastEnding = new Map<string, Ending>();
   #trust: Trust;
@@ -144,10 +159,10 @@ export class GrantBook {
     return missing;
   }
 
-  /** False if it was not alive; a reason if the revoker may not. */
+  /** False if it did not hold; a reason if the revoker may not. */
   revoke(id: string, by: Revoker, now: Now): boolean | Reason {
     this.#settle(now);
-    if (!this.#entries.has(id)) return false;
+    if (!this.#entries.has(id)) return this.#revokeSpent((grant) => grant.id === id, by);
     const reason = this.#ledger.revoke(id, by, now);
     this.#settle(now);
     return reason ?? true;
@@ -159,13 +174,18 @@ export class GrantBook {
     const before = this.#entries.size;
     const reason = this.#ledger.revokeIdentity(identity, by, now);
     this.#settle(now);
-    return reason ?? this.#entries.size < before;
+    if (reason !== null) return reason;
+    const isMeant = ({ delegator, delegatee }: Grant): boolean =>
+      delegator === identity || delegatee === identity;
+    const spent = this.#revokeSpent(isMeant, by);
+    return this.#entries.size < before || spent;
   }
 
   /** Ends every grant in the owner's own name. */
   endAll(now: Now): void {
     for (const id of this.#entries.keys()) this.#ledger.revoke(id, this.#authority, now);
     this.#settle(now);
+    this.#spent.clear();
   }
 
   /** Whether it matters to the answer to a call which program its caller runs. */
@@ -211,11 +231,24 @@ export class GrantBook {
 
   /** Takes one use of each grant. True if that is to be stored before what it is for happens. */
   use(ids: readonly string[], by: string, now: Now): boolean | Reason {
-    const counted = ids.some((id) => this.#entries.get(id)?.counted === true);
+    this.#settle(now);
+    const drawn = ids.flatMap((id) => this.#entries.get(id) ?? []);
+    const counted = drawn.filter((entry) => entry.counted);
+    const last = counted.map(({ signed, authority: { expiresAtMs } }) => ({
+      chain: this.#chainAbove(signed),
+      expiresAtMs,
+    }));
     let refusal: Reason | null = null;
     for (const id of ids) refusal ??= this.#ledger.use(id, by, now);
     this.#settle(now);
-    return refusal ?? counted;
+    if (refusal !== null) return refusal;
+    for (const [id, { expiresAtMs }] of this.#spent)
+      if (now.wallMs >= expiresAtMs) this.#spent.delete(id);
+    for (const spent of last) {
+      const id = spent.chain[0]?.grant.id ?? "";
+      if (!this.#entries.has(id)) this.#spent.set(id, spent);
+    }
+    return counted.length > 0;
   }
 
   /** Living grants in the order of their ids, from after one of them; those that a viewer may see. */
@@ -233,10 +266,14 @@ export class GrantBook {
     return held;
   }
 
-  /** True while a grant lives. */
-  isAlive(id: string, now: Now): boolean {
+  /**
+   * True while what draws on a grant may go on: it lives, or it ended by the last use, and neither
+   * it nor one above it was revoked, was left without heartbeats or expired since.
+   */
+  holds(id: string, now: Now): boolean {
     this.#settle(now);
-    return this.#entries.has(id);
+    const spent = this.#spent.get(id);
+    return this.#entries.has(id) || (spent !== undefined && now.wallMs < spent.expiresAtMs);
   }
 
   /** The chain of a living grant from the leaf to the root; null if the viewer may not see it. */
@@ -244,7 +281,7 @@ export class GrantBook {
     this.#settle(now);
     const entry = this.#entries.get(id);
     if (entry === undefined) return null;
-    const chain = chainOf(entry.signed, (above) => this.#entries.get(above)?.signed);
+    const chain = this.#chainAbove(entry.signed);
     return chain.some((link) => isParty(link, viewer)) ? chain : null;
   }
 
@@ -254,12 +291,14 @@ export class GrantBook {
     this.#trust = trust;
     for (const [id, entry] of [...this.#entries].sort(byDepth)) {
       if (!this.#entries.has(id)) continue;
-      const chain = chainOf(entry.signed, (above) => this.#entries.get(above)?.signed);
+      const chain = this.#chainAbove(entry.signed);
       const verdict = resolveChain(chain, trust, now.wallMs);
       if (verdict.allowed) this.#entries.set(id, { ...entry, authority: verdict });
       else this.#ledger.revoke(id, this.#authority, now);
       this.#settle(now);
     }
+    for (const [id, { chain }] of this.#spent)
+      if (!resolveChain(chain, trust, now.wallMs).allowed) this.#spent.delete(id);
   }
 
   /** Lets time pass. Takes what ended since the last call, causes first. */
@@ -304,11 +343,35 @@ export class GrantBook {
     this.#byDelegatee.add(delegatee, id);
   }
 
+  /** From a living grant to the root. */
+  #chainAbove(signed: SignedGrant): SignedGrant[] {
+    return chainOf(signed, (above) => this.#entries.get(above)?.signed);
+  }
+
+  /** Those with such a grant in their chain hold no more; a reason if the revoker may not. */
+  #revokeSpent(isMeant: (grant: Grant) => boolean, by: Revoker): boolean | "not-permitted" {
+    const meant = [...this.#spent].flatMap(([id, { chain }]) => {
+      const at = chain.findIndex(({ grant }) => isMeant(grant));
+      return at < 0 ? [] : [{ id, above: chain.slice(at) }];
+    });
+    const isPermitted = ({ above }: (typeof meant)[number]): boolean =>
+      by.admin || above.some(({ grant }) => grant.delegator === by.id);
+    if (!meant.every(isPermitted)) return "not-permitted";
+    for (const { id } of meant) this.#spent.delete(id);
+    return meant.length > 0;
+  }
+
+  #endSpentBelow(ended: string): void {
+    for (const [id, { chain }] of this.#spent)
+      if (chain.some(({ grant }) => grant.id === ended)) this.#spent.delete(id);
+  }
+
   /** Takes out what has ended. */
   #settle(now: Now): void {
     for (const end of this.#ledger.tick(now)) {
       this.#entries.delete(end.id);
       this.#byDelegatee.remove(end.delegatee, end.id);
+      if (end.why !== "used-up" && end.why !== "parent-ended") this.#endSpentBelow(end.id);
       this.#lastEnding.set(end.delegatee, end.why);
       this.#ended.push(end);
     }

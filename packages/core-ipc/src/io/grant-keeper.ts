@@ -176,9 +176,9 @@ export class GrantKeeper implements Grants {
     this.#noticeEnds();
   }
 
-  /** True while a grant lives. */
-  isAlive(id: string): boolean {
-    return this.#book?.isAlive(id, this.#options.now()) ?? false;
+  /** True while what draws on a grant may go on. */
+  holds(id: string): boolean {
+    return this.#book?.holds(id, this.#options.now()) ?? false;
   }
 
   list(by: Identity, after: string | null, most: number): Held[] {

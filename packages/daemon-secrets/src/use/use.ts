@@ -27,8 +27,6 @@ export type GrantedUse = Use & {
   readonly by: Identity;
   /** The grants that it draws on; ids. */
   readonly grants: readonly string[];
-  /** Of these, those whose last use this was: they have ended, and hold for it until their time. */
-  readonly usedUp: readonly string[];
   /** Unix milliseconds at which the first of them is over. */
   readonly endsMs: number;
   /** What the program's SHA-256 has to be: one of each list. */
@@ -40,8 +38,8 @@ export type UseHost = {
   readonly keeper: Keeper;
   readonly tickets: Tickets<GrantedUse>;
   readonly grants: Grants & {
-    /** True while a grant lives. */
-    readonly isAlive: (grant: string) => boolean;
+    /** True while what draws on a grant may go on. */
+    readonly holds: (grant: string) => boolean;
   };
   readonly identity: (name: string) => Identity | null;
   readonly wallMs: () => number;
@@ -77,7 +75,6 @@ export function useHandlers(host: UseHost): Pick<Handlers<typeof VAULT_OWNER>, K
         names,
         command,
         grants,
-        usedUp: grants.filter((grant) => !host.grants.isAlive(grant)),
         endsMs: Math.min(...drawn.map(({ expiresAtMs }) => expiresAtMs)),
         digests: drawn.flatMap((authority) => commandDigests(authority, command) ?? []),
       };
@@ -138,9 +135,8 @@ async function permitFor(
 
 /** True while the grants of a use hold and its vault may be used. */
 function stands({ grants, keeper, identity, wallMs }: UseHost, use: GrantedUse): boolean {
-  const alive = use.grants.every((grant) => use.usedUp.includes(grant) || grants.isAlive(grant));
   return (
-    alive &&
+    use.grants.every((grant) => grants.holds(grant)) &&
     wallMs() < use.endsMs &&
     identity(use.by.name)?.id === use.caller &&
     keeper.isUsable(use.profile)
