@@ -90,6 +90,10 @@ test("[RUN-6] what is no program is refused by name", async (t) => {
   assert.equal(await open("plain"), "program-refused", "not executable");
   script(path("text"), "echo a shell would run this\n");
   assert.equal(await open("text"), "program-refused");
+  script(path("shell"), "#!\necho a shell would run this\n");
+  assert.equal(await open("shell"), "program-refused");
+  script(path("nearly"), "\x7fELF\necho a shell would run this, too\n");
+  assert.equal(await open("nearly"), "program-refused");
   script(path("empty"), "");
   assert.equal(await open("empty"), "program-refused");
   script(path("huge"), "#!/bin/sh\n");

@@ -22,8 +22,9 @@ export type ProgramFile = {
 };
 
 const PIECE = 1024 * 1024;
-const ELF = Buffer.from("\x7fELF", "latin1");
-const SCRIPT = Buffer.from("#!", "latin1");
+const ELF_HEADER = 64;
+/** Bytes of a script that the kernel looks at for its interpreter. */
+const FIRST_LINE = 256;
 /** open(2): a file without a name. Node has no constant for it. */
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
 
@@ -100,7 +101,7 @@ async function read(
   take: (piece: Uint8Array) => void = () => undefined,
 ): Promise<Uint8Array> {
   const hash = createSha256();
-  const buffer = new Uint8Array(Math.min(PIECE, Math.max(size, 4)));
+  const buffer = new Uint8Array(Math.min(PIECE, Math.max(size, ELF_HEADER)));
   for (let at = 0; ;) {
     const length = readSync(fd, buffer, 0, buffer.length, at);
     const piece = buffer.subarray(0, length);
@@ -114,11 +115,32 @@ async function read(
   }
 }
 
-/** Of other files the C library would make scripts for a shell. execvp(3) */
+/** Of what the kernel does not take the C library would make scripts for a shell. execvp(3) */
 function checkFormat(start: Uint8Array, path: string): void {
-  const begins = (magic: Buffer): boolean => magic.equals(start.subarray(0, magic.length));
-  if (!begins(ELF) && !begins(SCRIPT))
-    throw new Denial("program-refused", `${path} is neither a binary nor a script with #!`);
+  const head = Buffer.from(start.subarray(0, FIRST_LINE)).toString("latin1");
+  if (!/^#![ \t]*\//.test(head) && !isNative(start))
+    throw new Denial(
+      "program-refused",
+      `${path} is neither a binary for this machine nor a script with #!/`,
+    );
+}
+
+/** An executable or shared ELF file for the processor that runs the launcher itself. elf(5) */
+function isNative(start: Uint8Array): boolean {
+  const own = openSync("/proc/self/exe", constants.O_RDONLY);
+  try {
+    const header = Buffer.alloc(ELF_HEADER);
+    readSync(own, header, 0, ELF_HEADER, 0);
+    const isSame = (from: number, to: number): boolean =>
+      header.subarray(from, to).equals(start.subarray(from, to));
+    // Magic, class and byte order; the type is ET_EXEC or ET_DYN; the machine.
+    const type = (start[16] ?? 0) | (start[17] ?? 0);
+    return (
+      start.length >= ELF_HEADER && isSame(0, 6) && (type === 2 || type === 3) && isSame(18, 20)
+    );
+  } finally {
+    closeSync(own);
+  }
 }
 
 async function copied(from: number, path: string, directory: string): Promise<ProgramFile> {
