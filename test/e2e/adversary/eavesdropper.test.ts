@@ -49,7 +49,8 @@ test("[ROUTE-3] a registered listener hears neither values nor names nor passwor
     heard.map(({ header: { tag, target } }) => messageByTag(tag)?.name ?? target),
   );
   const answers = ["bus.subscribe", "bus.serve"];
-  const events = ["vault.changed", "profile.changed", "audit.checkpointed", "audit.grown"];
+  const news = ["vault.changed", "profile.changed", "approval.changed"];
+  const events = [...news, "audit.checkpointed", "audit.grown"];
   const allowed = [...answers, ...events, "a/b"];
   assert.deepEqual(
     [...kinds].filter((kind) => !allowed.includes(kind ?? "")),
