@@ -15,7 +15,8 @@ export LC_ALL
 
 MADE_WITH="gcc 12.2.0"
 SOURCES="addon.c confine.c harden.c landlock.c lock.c memfd.c nofile.c notify.c peer.c pidfd.c
-  reexec.c seccomp.c secure-memory.c secure.c signals.c strings.c value.c"
+  reexec.c seccomp.c secure-memory.c secure.c signals.c stack.c
+  strings.c value.c"
 
 root=$(cd "$(dirname "$0")" && pwd)
 headers=${NODE_API_HEADERS:-$root/../../node_modules/node-api-headers/include}

@@ -21,6 +21,7 @@ NAPI_MODULE_INIT() {
       FUNCTION("freeSecure", sesame_secure_free),
       FUNCTION("protectSecure", sesame_secure_protect),
       FUNCTION("secureMemory", sesame_secure_memory),
+      FUNCTION("clearStack", sesame_clear_stack),
       FUNCTION("harden", sesame_harden),
       FUNCTION("hardening", sesame_hardening),
       FUNCTION("setNoNewPrivs", sesame_set_no_new_privs),

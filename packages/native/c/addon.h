@@ -63,6 +63,7 @@ napi_value sesame_secure_alloc(napi_env env, napi_callback_info info);
 napi_value sesame_secure_free(napi_env env, napi_callback_info info);
 napi_value sesame_secure_protect(napi_env env, napi_callback_info info);
 napi_value sesame_secure_memory(napi_env env, napi_callback_info info);
+napi_value sesame_clear_stack(napi_env env, napi_callback_info info);
 napi_value sesame_harden(napi_env env, napi_callback_info info);
 napi_value sesame_hardening(napi_env env, napi_callback_info info);
 napi_value sesame_set_no_new_privs(napi_env env, napi_callback_info info);

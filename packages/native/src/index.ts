@@ -8,6 +8,7 @@ export { tryLock, lockHolder } from "./lock.ts";
 export { resetSignals, nofile, setNofile, restoreNofile, type Nofile } from "./exec-state.ts";
 export {
   allocSecure,
+  clearStack,
   freeSecure,
   protectSecure,
   secureMemory,

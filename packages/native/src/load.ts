@@ -22,6 +22,7 @@ export interface Addon {
   freeSecure(buffer: ArrayBufferLike): void;
   protectSecure(buffer: ArrayBufferLike, access: number): void;
   secureMemory(): { kind: number; bytes: number; allocations: number };
+  clearStack(): void;
   harden(): void;
   hardening(): { dumpable: number; coreLimit: number; noNewPrivs: number; seccomp: number };
   setNoNewPrivs(): void;

@@ -61,6 +61,14 @@ export function protectSecure(bytes: Uint8Array, access: SecureAccess): void {
   addon().protectSecure(bytes.buffer, ACCESS[access]);
 }
 
+/**
+ * Zeroes the stack below the caller. After calls into libraries that were given a key: their local
+ * variables stay until something else is written there.
+ */
+export function clearStack(): void {
+  addon().clearStack();
+}
+
 /** The state of this process; finds out by an allocation where there was none yet. */
 export function secureMemory(): SecureMemory {
   const { kind, bytes, allocations } = addon().secureMemory();

@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 import Database from "better-sqlite3-multiple-ciphers";
 import { wipe } from "@sesame/core-crypto";
 import { Denial } from "@sesame/core-types";
+import { clearStack } from "@sesame/native";
 import type { Entry } from "../vault/entry.ts";
 import type { Change, Meta, SecretRow, VaultStore, VersionRow } from "../vault/store.ts";
 import { createEmpty, syncDirectory } from "./durable-file.ts";
@@ -107,6 +108,7 @@ function openDatabase({ path, key }: StoreParts): Database {
     throw error;
   } finally {
     wipe(rawKey);
+    clearStack();
   }
 }
 
@@ -180,7 +182,11 @@ function storeOver(db: Database, profile: string): VaultStore {
     entry: (name, version) => storage(() => selectEntry.get(name, version) ?? null),
     write: (meta, change) => storage(() => write.immediate(meta, change)),
     checkpoint: () => void storage(() => db.pragma("wal_checkpoint(TRUNCATE)")),
-    close: () => void storage(() => db.close()),
+    close: () => {
+      storage(() => db.close());
+      // Every page that was written was written with the key.
+      clearStack();
+    },
   };
 }
 
