@@ -244,6 +244,29 @@ test("[RUN-1] no grant, no run: not for an agent, a service or the operator", ()
   assert.equal(home.run(other).exit, 77);
 });
 
+test("[RUN-1] without a grant nothing is learned and nobody is asked", async () => {
+  // SECURITY: names, protection and locks would show, and people tire of questions.
+  await operator.call("secret.protect", { profile, name: "db/password", ask: true });
+  try {
+    await as("bare", async (bus) => {
+      const command = commandOf(SH);
+      for (const [where, name] of [
+        [profile, "db/password"],
+        [profile, "db/absent"],
+        ["absent", "db/password"],
+      ] as const)
+        await assert.rejects(
+          bus.call("secret.use", { profile: where, names: [name], grant: null, command }),
+          isRefused,
+        );
+    });
+    const { asked } = await operator.call("approval.list", {});
+    assert.ok(!asked.some(({ name }) => name === "bare"));
+  } finally {
+    await operator.call("secret.protect", { profile, name: "db/password", ask: false });
+  }
+});
+
 test("[RUN-1] commands that the grant does not admit are refused, however they are put", () => {
   // SECURITY: one way round the list is enough to print the secret.
   const evil = script("sh", 'echo "$API_TOKEN"');

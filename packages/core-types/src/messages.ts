@@ -223,6 +223,8 @@ type RequestRow<P, R, O extends string> = {
   readonly idempotent: boolean;
   /** Answered while a panic holds; every other kind is refused then. */
   readonly inPanic: boolean;
+  /** To be enrolled with what it needs is not enough: grants have to cover it. */
+  readonly byGrant: boolean;
   readonly params: Schema<P>;
   readonly result: Schema<R>;
 };
@@ -237,12 +239,14 @@ type EventRow<P> = {
 };
 
 function request<P, R, const O extends string>(
-  row: Omit<RequestRow<P, R, O>, "form" | "deadlineMs" | "inPanic"> & {
+  row: Omit<RequestRow<P, R, O>, "form" | "deadlineMs" | "inPanic" | "byGrant"> & {
     readonly deadlineMs?: number;
     readonly inPanic?: boolean;
+    readonly byGrant?: boolean;
   },
 ): RequestRow<P, R, O> {
-  return { form: "request", deadlineMs: DEFAULT_DEADLINE_MS, inPanic: false, ...row };
+  const usual = { deadlineMs: DEFAULT_DEADLINE_MS, inPanic: false, byGrant: false };
+  return { form: "request", ...usual, ...row };
 }
 
 function event<P>(row: Omit<EventRow<P>, "form">): EventRow<P> {
@@ -983,6 +987,7 @@ export const MESSAGES = {
     level: "internal",
     owner: VAULT_OWNER,
     needs: "secret-use",
+    byGrant: true,
     sealed: true,
     audit: "always",
     idempotent: true,

@@ -174,11 +174,12 @@ test("[OWNER-1] every kind is answered for those who hold its capability, and fo
   for (const name of owned)
     for (const from of [...identities, null]) {
       const place = world();
-      const { needs, audit, level } = MESSAGES[name];
+      const { needs, audit, level, byGrant } = MESSAGES[name];
       const allowed =
         (needs === null && (from !== null || level === "open")) ||
         (needs !== null &&
           from !== null &&
+          !byGrant &&
           (needs === "daemon" ? from.kind === "daemon" : hasCapability(from.capabilities, needs)));
       const got = await ask(place, name, from);
       const what = `${name} for ${from?.name ?? "a stranger"}`;
@@ -201,7 +202,9 @@ test("[OWNER-1] every kind is answered for those who hold its capability, and fo
       assert.equal(got.code, from === null ? "clearance-too-low" : "capability-missing", what);
       assert.deepEqual(
         place.records.map(({ outcome }) => outcome),
-        audit === "never" ? [] : [`refused:${got.code}`],
+        audit === "never"
+          ? []
+          : [`refused:${got.code}${byGrant && from !== null ? "/no-grant" : ""}`],
       );
     }
 });

@@ -42,6 +42,8 @@ export type Call = {
   readonly covers: Permit["covers"];
   /** Keeps to grants that fit, as what the call is about may demand. */
   readonly narrow: Permit["narrow"];
+  /** The grants that the call has drawn on so far. */
+  readonly drawn: Permit["drawn"];
   /**
    * Puts the call on record as done. Resolves once the record is on disk: before that nothing
    * may be released or changed.
@@ -134,6 +136,7 @@ export class Dispatcher<Owner extends string> {
         trust,
         covers: permit.covers,
         narrow: permit.narrow,
+        drawn: permit.drawn,
         about: (profile, object = null) => Object.assign(record, { profile, object }),
         record: async (objects = [null]) => {
           const done = { ...record, outcome: outcomeOf(await permit.use()) };

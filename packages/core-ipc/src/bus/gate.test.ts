@@ -118,14 +118,21 @@ test("[PANIC-1] while a panic holds, only what is marked passes, for anybody", a
   // SECURITY: one kind that slips through hands out what the operator locked in a hurry.
   const operator = identity("boss", { clearance: "secrets-only", capabilities: ["admin"] });
   const daemon = identity("worker", { kind: "daemon", clearance: "secrets-only" });
+  const permit: Permit = {
+    covers: () => true,
+    narrow: () => undefined,
+    drawn: () => [],
+    use: () => Promise.resolve([]),
+  };
+  const grants = { permit: () => permit };
   for (const kind of Object.keys(MESSAGES) as RequestName[]) {
     const row = messageByTag(MESSAGES[kind].tag);
     if (row?.form !== "request" || row.owner === "*") continue;
     const from = row.needs === "daemon" ? daemon : operator;
-    const attempt = admit({ panic: () => true }, asked(kind, from));
+    const attempt = admit({ grants, panic: () => true }, asked(kind, from));
     if (row.inPanic) await attempt;
     else await assert.rejects(attempt, { code: "panic" }, kind);
-    await admit({ panic: () => false }, asked(kind, from));
+    await admit({ grants, panic: () => false }, asked(kind, from));
   }
   for (const kind of ["secret.get", "vault.unlock", "vault.create", "profile.activate"] as const)
     assert.equal(MESSAGES[kind].inPanic, false);

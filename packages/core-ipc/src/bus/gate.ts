@@ -124,14 +124,15 @@ async function permitFor(
   asked: Asked,
   identity: Identity,
 ): Promise<Permit> {
-  const { needs } = asked.row;
+  const { needs, byGrant } = asked.row;
   if (needs === null) return UNLIMITED;
   if (needs === "daemon") {
     if (identity.kind === "daemon") return UNLIMITED;
     throw new Denial("capability-missing");
   }
-  if (hasCapability(identity.capabilities, needs)) return UNLIMITED;
+  if (!byGrant && hasCapability(identity.capabilities, needs)) return UNLIMITED;
   const permit = (await grants?.permit(identity, needs, asked)) ?? null;
+  if (permit === null && byGrant) throw new Refusal("capability-missing", "no-grant");
   if (permit === null) throw new Denial("capability-missing");
   if (typeof permit === "string") throw new Refusal("capability-missing", permit);
   return permit;

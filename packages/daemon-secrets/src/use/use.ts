@@ -1,20 +1,7 @@
-import { commandDigests, meetsDigests, type Authority } from "@sesame/core-authority";
-import {
-  Refusal,
-  type Call,
-  type Grants,
-  type Handlers,
-  type Permit,
-} from "@sesame/core-ipc/server";
+import { commandDigests, meetsDigests } from "@sesame/core-authority";
+import { Refusal, type Call, type Handlers } from "@sesame/core-ipc/server";
 import { wipe } from "@sesame/core-crypto";
-import {
-  Denial,
-  hasCapability,
-  LAUNCHER,
-  type Identity,
-  type Params,
-  type VAULT_OWNER,
-} from "@sesame/core-types";
+import { Denial, LAUNCHER, type Identity, type VAULT_OWNER } from "@sesame/core-types";
 import type { Keeper } from "../keeper.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { Tickets, Use } from "./tickets.ts";
@@ -37,7 +24,7 @@ export type GrantedUse = Use & {
 export type UseHost = {
   readonly keeper: Keeper;
   readonly tickets: Tickets<GrantedUse>;
-  readonly grants: Grants & {
+  readonly grants: {
     /** True while what draws on a grant may go on. */
     readonly holds: (grant: string) => boolean;
   };
@@ -57,14 +44,18 @@ export function useHandlers(host: UseHost): Pick<Handlers<typeof VAULT_OWNER>, K
     "secret.use": async (params, call) => {
       const { profile, command } = params;
       call.about(profile, `command:${command.path}`);
-      const { permit, identity } = await permitFor(host, params, call);
+      const { identity } = call;
+      if (identity === null) throw new Denial("clearance-too-low");
+      call.narrow(
+        (authority) =>
+          (params.grant === null || authority.grant === params.grant) &&
+          commandDigests(authority, command) !== null,
+      );
       const vault = keeper.use(profile);
-      const names = params.names ?? namesOf(vault).filter(permit.covers);
+      const names = params.names ?? namesOf(vault).filter(call.covers);
       for (const name of names) vault.versions(name);
       if (names.length === 0) throw new Refusal("capability-missing", "capability-not-granted");
-      const drawn = permit.drawn();
-      // For whoever is here by grants alone, the gate counts the use.
-      if (hasCapability(identity.capabilities, "secret-use")) await permit.use();
+      const drawn = call.drawn();
       await call.record([...objectsOf(vault, names), `command:${command.path}`]);
       const grants = drawn.map(({ grant }) => grant);
       const use: GrantedUse = {
@@ -112,25 +103,6 @@ export function useHandlers(host: UseHost): Pick<Handlers<typeof VAULT_OWNER>, K
       return { standing: held.map((use) => use !== null && stands(host, use)) };
     },
   };
-}
-
-/** Enrolment alone is not enough here: a grant has to say which commands. */
-async function permitFor(
-  { grants }: UseHost,
-  { profile, names, command, grant }: Params<"secret.use">,
-  call: Call,
-): Promise<{ readonly permit: Permit; readonly identity: Identity }> {
-  const { identity, session } = call;
-  if (identity === null) throw new Denial("clearance-too-low");
-  const about = () => ({ profile, names: names ?? ("reachable" as const) });
-  const permit = await grants.permit(identity, "secret-use", { about, session });
-  if (permit === null) throw new Refusal("capability-missing", "no-grant");
-  if (typeof permit === "string") throw new Refusal("capability-missing", permit);
-  const fits = (authority: Authority): boolean =>
-    (grant === null || authority.grant === grant) && commandDigests(authority, command) !== null;
-  permit.narrow(fits);
-  call.narrow(fits);
-  return { permit, identity };
 }
 
 /** True while the grants of a use hold and its vault may be used. */
