@@ -1,4 +1,5 @@
 import { scenario, type Scenario } from "./scenario.ts";
+import { grantCheck, grantsHeld } from "./scenarios/authority.ts";
 import { auditAppend, auditVerify } from "./scenarios/audit.ts";
 import { env, secretGet } from "./scenarios/command.ts";
 import { confinement } from "./scenarios/confinement.ts";
@@ -73,6 +74,23 @@ export const SCENARIOS: readonly Scenario[] = [
       "get, 32 at once": perSecond,
     },
     vault,
+  ),
+  scenario(
+    "grant-check",
+    {
+      "check, 1 000 held": { ...microseconds, target: { ratio: 1.5 } },
+      "check, 10 000 held": { ...microseconds, target: { ratio: 1.5 } },
+    },
+    grantCheck,
+  ),
+  scenario(
+    "grants-held",
+    {
+      "issue, 64 at once": perSecond,
+      "memory of daemon-secrets": { unit: "MB", better: "lower" },
+      "CPU of daemon-secrets for heartbeats": { unit: "%", better: "lower" },
+    },
+    grantsHeld,
   ),
   scenario(
     "confinement",

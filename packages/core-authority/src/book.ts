@@ -1,5 +1,12 @@
 import { bytes, decode, encode, list, struct, uint, Violation } from "@sesame/core-types";
-import { resolveChain, servesProfile, servesProgram, type Authority, type Trust } from "./chain.ts";
+import {
+  resolveChain,
+  servesProfile,
+  servesProgram,
+  type Authority,
+  type Trust,
+  type Verdict,
+} from "./chain.ts";
 import { AuthorityError } from "./errors.ts";
 import {
   decodeGrant,
@@ -146,7 +153,8 @@ export class GrantBook {
     const leaf = chain[0]?.grant;
     if (by !== leaf?.delegator && by !== leaf?.delegatee) return "not-permitted";
     for (const [i, link] of [...chain.entries()].toReversed()) {
-      const reason = this.#issueOne(link, chain.slice(i), now);
+      const known = i === 0 ? verdict : null;
+      const reason = this.#issueOne(link, chain.slice(i), known, now);
       if (reason !== null) return reason;
     }
     return null;
@@ -318,11 +326,16 @@ export class GrantBook {
     return { id: this.#self, admin: true };
   }
 
-  #issueOne(signed: SignedGrant, chain: readonly SignedGrant[], now: Now): Reason | null {
+  #issueOne(
+    signed: SignedGrant,
+    chain: readonly SignedGrant[],
+    known: Verdict | null,
+    now: Now,
+  ): Reason | null {
     const { id } = signed.grant;
     const reason = this.#ledger.issue(signed, now);
     if (reason !== null || this.#entries.has(id)) return reason;
-    const verdict = resolveChain(chain, this.#trust, now.wallMs);
+    const verdict = known ?? resolveChain(chain, this.#trust, now.wallMs);
     if (!verdict.allowed) return verdict.reason;
     this.#enter(chain, verdict);
     return null;

@@ -1,0 +1,169 @@
+import { readFileSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import {
+  authorityLimits,
+  draftGrant,
+  encodeGrant,
+  enrolledScope,
+  GrantBook,
+  parseScope,
+  signGrant,
+  type Party,
+  type SignedGrant,
+} from "@sesame/core-authority";
+import { nodeSuite as suite } from "@sesame/core-crypto/node";
+import type { BusClient } from "@sesame/core-ipc/client";
+import { Home } from "../../helpers/home.ts";
+import { signedChain } from "../../helpers/granting.ts";
+import { residentKiB } from "../../helpers/process-memory.ts";
+import { rateOf } from "../samples.ts";
+import { interleave, type Bench } from "../scenario.ts";
+
+const GRANTS = 10_000;
+const PER_AGENT = 10;
+const CHECKS = 20_000;
+const AT_ONCE = 64;
+const SETTLE_MS = 500;
+/** From one store of the heartbeats to the next, and a little. */
+const STORE_MS = 11_000;
+const TICKS_PER_SECOND = 100;
+/** `holdGrants` sends two in each interval. */
+const ROUNDS_PER_MINUTE = (2 * 60_000) / authorityLimits.DEFAULT_HEARTBEAT_MS;
+const SCOPE = "secret-list:ci/*";
+/** A ledger takes so many grants of one delegator and no more. */
+const GIVERS = 8;
+const RIGHTS = ["delegate", "secret-list"] as const;
+
+/** What a check costs an owner that holds few and many grants, each caller as many as the next. */
+export async function grantCheck(bench: Bench) {
+  const [few, many, most] = [PER_AGENT, bench.count(GRANTS / 10), bench.count(GRANTS)].map((held) =>
+    checks(Math.max(1, Math.round(held / PER_AGENT))),
+  );
+  const count = Math.max(1_000, bench.count(CHECKS));
+  const run = (check: ((count: number) => number) | undefined) => () =>
+    Promise.resolve(check?.(count) ?? Number.NaN);
+  const times = await interleave(bench.rounds, {
+    few: run(few),
+    many: run(many),
+    most: run(most),
+  });
+  const beside = { name: "10 held", values: times.few };
+  return {
+    "check, 1 000 held": { ours: times.many, beside },
+    "check, 10 000 held": { ours: times.most, beside },
+  };
+}
+
+/** The owner of the secrets with a thousand agents that keep ten thousand grants alive. */
+export async function grantsHeld(bench: Bench) {
+  const agents = names("agent", Math.max(2, bench.count(GRANTS / PER_AGENT)));
+  const givers = names("giver", GIVERS);
+  await using home = await Home.ready([
+    ...agents.map((name) => ({ name, capabilities: [] })),
+    // People: how often a service may ask is limited, and not what is measured.
+    ...givers.map((name) => ({ name, kind: "human", capabilities: RIGHTS }) as const),
+  ]);
+  const pid = home.pidOf("daemon-secrets");
+  const before = residentKiB(pid) / 1_024;
+  const given = new Map<string, string[]>();
+  const issued: (readonly [string, readonly SignedGrant[]])[] = [];
+  agents.forEach((to, i) => {
+    const from = givers[i % GIVERS] ?? "";
+    const chains = Array.from({ length: PER_AGENT }, () =>
+      signedChain(home, { from, to, scope: SCOPE }),
+    );
+    given.set(
+      to,
+      chains.map(([leaf]) => leaf?.grant.id ?? ""),
+    );
+    issued.push(...chains.map((chain) => [from, chain] as const));
+  });
+  const clients = new Map<string, BusClient>();
+  for (const name of givers) clients.set(name, await home.connect(name));
+  const rate = await rateOf(issued.length, AT_ONCE, async (i) => {
+    const [from, chain] = issued[i] ?? ["", []];
+    await clients.get(from)?.call("grant.issue", { chain: chain.map(encodeGrant) });
+  });
+  for (const client of clients.values()) await client.close();
+  const holders: (readonly [BusClient, string[]])[] = [];
+  for (const [name, grants] of given) holders.push([await home.connect(name), grants]);
+  const beat = async (): Promise<void> => {
+    const ended = await Promise.all(
+      holders.map(([client, grants]) => client.call("grant.heartbeat", { grants })),
+    );
+    if (ended.some((one) => one.ended.length > 0)) throw new Error("a grant has ended");
+  };
+  await beat();
+  await pause(SETTLE_MS);
+  const after = residentKiB(pid) / 1_024;
+  const shares: number[] = [];
+  for (let round = 0; round < bench.rounds; round++) {
+    const start = cpuSeconds(pid);
+    await beat();
+    // That they are stored is a part of what they cost.
+    await pause(STORE_MS);
+    shares.push(((cpuSeconds(pid) - start) * ROUNDS_PER_MINUTE * 100) / 60);
+  }
+  for (const [client] of holders) await client.close();
+  return {
+    "issue, 64 at once": { ours: [rate] },
+    "memory of daemon-secrets": { ours: [after], beside: { name: "before", values: [before] } },
+    "CPU of daemon-secrets for heartbeats": { ours: shares },
+  };
+}
+
+function names(word: string, count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `${word}-${i}`);
+}
+
+/** A function that checks so often, in turn for every caller; microseconds of one check. */
+function checks(callerCount: number): (count: number) => number {
+  const seed = suite.randomBytes(32);
+  const installation = randomUUID();
+  const givers = Array.from({ length: GIVERS }, () => randomUUID());
+  const callers = Array.from({ length: callerCount }, () => randomUUID());
+  const signingKey = suite.ed25519PublicKey(seed);
+  const party = (scope: Party["scope"]): Party => ({ scope, signingKey, revoked: false });
+  const parties = new Map<string, Party>([
+    ...givers.map((id) => [id, party(enrolledScope(["delegate", "secret-list"]))] as const),
+    ...callers.map((id) => [id, party([])] as const),
+  ]);
+  const trust = { installation, party: (id: string) => parties.get(id) ?? null, verifier: suite };
+  const now = { wallMs: Date.now(), bootMs: 1_000 };
+  const book = new GrantBook({ bootId: "bench", self: installation }, trust, now);
+  const random = (length: number): Uint8Array => suite.randomBytes(length);
+  const scope = parseScope(SCOPE);
+  for (const [i, delegatee] of callers.entries())
+    for (let n = 0; n < PER_AGENT; n++) {
+      const delegator = givers[i % GIVERS] ?? "";
+      const terms = {
+        installation,
+        delegator,
+        delegatee,
+        kind: "service",
+        parent: null,
+        scope,
+      } as const;
+      const draft = draftGrant(terms, { wallMs: now.wallMs, random });
+      const signed = signGrant(draft, (message) => suite.ed25519Sign(seed, message));
+      const reason = book.issue([signed], delegator, now);
+      if (reason !== null) throw new Error(reason);
+    }
+  const call = { capability: "secret-list", profile: "work", names: ["ci/token"] } as const;
+  return (count) => {
+    const start = performance.now();
+    for (let i = 0; i < count; i++) {
+      const caller = callers[i % callers.length] ?? "";
+      const drawing = book.permit({ ...call, caller, executable: null }, now);
+      if (typeof drawing !== "object") throw new Error("refused");
+    }
+    return ((performance.now() - start) / count) * 1_000;
+  };
+}
+
+/** User and system time so far. proc_pid_stat(5) */
+function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ").at(-1)?.split(" ") ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
