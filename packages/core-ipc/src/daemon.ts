@@ -52,11 +52,13 @@ export {
   type IdentityKeys,
 } from "./install/key-file.ts";
 export {
+  idBytes,
   identityOf,
   loadInstallation,
   saveInstallation,
   type Installation,
 } from "./install/installation.ts";
+export { openOwn, type OwnOptions } from "./install/own-keys.ts";
 export { RecordInForce, type RecordOptions } from "./install/record-in-force.ts";
 export {
   admitted,

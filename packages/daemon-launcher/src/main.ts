@@ -3,15 +3,14 @@ import { userInfo } from "node:os";
 import {
   BusLink,
   identityOf,
-  loadKeyFile,
-  RecordInForce,
+  openOwn,
   runDaemon,
   SealedOwner,
   type DaemonContext,
   type RunningDaemon,
 } from "@sesame/core-ipc/daemon";
 import { Dispatcher, Registry } from "@sesame/core-ipc/server";
-import { BUS_HOST, Denial, Fault, ID_BYTES, LAUNCHER, limits, toHex } from "@sesame/core-types";
+import { BUS_HOST, Denial, Fault, ID_BYTES, LAUNCHER, limits } from "@sesame/core-types";
 import { restoreNofile } from "@sesame/native";
 import type { User } from "./environment.ts";
 import { handlersOf } from "./handlers.ts";
@@ -24,20 +23,15 @@ import { ownKey, ownMark, SPEC } from "./spec.ts";
 await runDaemon({ ...SPEC, start });
 
 async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise<RunningDaemon> {
-  const inForce = new RecordInForce({
+  const { inForce, keys } = openOwn({
     suite,
     path: paths.installation,
     mark: ownMark(paths),
     own: LAUNCHER,
+    keys: ownKey(paths),
+    title: "the launcher",
   });
-  const { installation, own } = inForce;
-  const keys = loadKeyFile(suite, ownKey(paths));
-  if (keys === null || toHex(keys.noise.publicKey) !== toHex(own.noiseKey))
-    throw new Fault(
-      "integrity",
-      "the launcher's key file does not belong to this installation",
-      "restore the keys directory from a backup",
-    );
+  const { installation } = inForce;
   // Node has raised it for itself; programs start with what the user has.
   restoreNofile();
   const mark = `${installation.id}/`;

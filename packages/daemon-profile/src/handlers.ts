@@ -19,6 +19,7 @@ import {
 } from "@sesame/core-types";
 import {
   grantHandlers,
+  type Call,
   type GrantDesk,
   type Handlers,
   type Holder,
@@ -94,6 +95,20 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
     last = mine;
     return mine;
   }
+
+  const switching =
+    (active: boolean) =>
+    async (
+      { profile }: { readonly profile: string },
+      call: Call,
+    ): Promise<{ changed: boolean }> => {
+      call.about(profile);
+      const before = host.profiles();
+      const after = setActive(before, profile, active);
+      await call.record();
+      if (after !== before) host.setProfiles(after);
+      return { changed: after !== before };
+    };
 
   const daemons = (): { name: string; posture: number | null }[] =>
     host.served().map(({ name, posture }) => ({
@@ -211,23 +226,9 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
       return { created: after !== before };
     },
 
-    "profile.activate": async ({ profile }, call) => {
-      call.about(profile);
-      const before = host.profiles();
-      const after = setActive(before, profile, true);
-      await call.record();
-      if (after !== before) host.setProfiles(after);
-      return { changed: after !== before };
-    },
+    "profile.activate": switching(true),
 
-    "profile.deactivate": async ({ profile }, call) => {
-      call.about(profile);
-      const before = host.profiles();
-      const after = setActive(before, profile, false);
-      await call.record();
-      if (after !== before) host.setProfiles(after);
-      return { changed: after !== before };
-    },
+    "profile.deactivate": switching(false),
 
     "profile.set-default": async ({ profile }, call) => {
       call.about(profile);

@@ -7,13 +7,13 @@ import {
   bootClock,
   bootId,
   GrantKeeper,
-  loadKeyFile,
   measurePosture,
   ofKey,
   PanicMark,
   mayWait,
   replacedBy,
-  RecordInForce,
+  idBytes,
+  openOwn,
   runDaemon,
   steadfast,
   type DaemonContext,
@@ -33,15 +33,7 @@ import {
   type Incident,
   type Peer,
 } from "@sesame/core-ipc/server";
-import {
-  BUS_HOST,
-  Fault,
-  fromHex,
-  RELEASE,
-  toHex,
-  VAULT_OWNER,
-  type Party,
-} from "@sesame/core-types";
+import { BUS_HOST, Fault, RELEASE, toHex, VAULT_OWNER, type Party } from "@sesame/core-types";
 import { RefusalLimit } from "./audit/refusals.ts";
 import { handlersOf } from "./handlers.ts";
 import { logFiles, readLog } from "./io/log-files.ts";
@@ -55,27 +47,22 @@ const COUNT_EVERY_MS = 60_000;
 await runDaemon({ ...SPEC, start });
 
 async function start({ paths, suite, clock, log }: DaemonContext): Promise<RunningDaemon> {
-  const inForce = new RecordInForce({
+  const { inForce, keys } = openOwn({
     suite,
     path: paths.installation,
     mark: ownMark(paths),
     own: BUS_HOST,
+    keys: ownKey(paths),
+    title: "the bus",
   });
   const { installation, own } = inForce;
-  const keys = loadKeyFile(suite, ownKey(paths));
-  if (keys === null || toHex(keys.noise.publicKey) !== toHex(own.noiseKey))
-    throw new Fault(
-      "integrity",
-      "the bus's key file does not belong to this installation",
-      "restore the keys directory from a backup",
-    );
   const panic = new PanicMark(paths.busPanic);
   const members = (found: Installation): Identities =>
     panic.held ? steadfast(found.identities) : found.identities;
   const registry = new Registry(members(installation), clock.wallMs);
   const audit = await openAuditLog({
     dir: paths.audit,
-    installationId: fromHex(installation.id.replaceAll("-", "")) ?? new Uint8Array(16),
+    installationId: idBytes(installation),
     sign: (message) => suite.ed25519Sign(keys.signingSeed, message),
     publicKey: own.signingKey,
     suite,

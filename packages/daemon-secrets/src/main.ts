@@ -2,13 +2,13 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { isSignedCheckpoint } from "@sesame/core-audit";
 import {
   BusLink,
+  idBytes,
   identityOf,
-  loadKeyFile,
   bootClock,
   bootId,
   GrantKeeper,
   PanicMark,
-  RecordInForce,
+  openOwn,
   runDaemon,
   SealedOwner,
   type DaemonContext,
@@ -21,10 +21,8 @@ import {
   BUS_HOST,
   Denial,
   Fault,
-  fromHex,
   KEY_MEMORY,
   limits,
-  toHex,
   VAULT_OWNER,
   type AuditRecord,
   type Checkpoint,
@@ -46,22 +44,17 @@ import { grantsOf, keptPolicy, ownKey, ownMark, SPEC } from "./spec.ts";
 await runDaemon({ ...SPEC, start });
 
 async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise<RunningDaemon> {
-  const inForce = new RecordInForce({
+  const { inForce, keys } = openOwn({
     suite,
     path: paths.installation,
     mark: ownMark(paths),
     own: VAULT_OWNER,
+    keys: ownKey(paths),
+    title: "the vault daemon",
   });
   const { installation, own } = inForce;
-  const keys = loadKeyFile(suite, ownKey(paths));
-  if (keys === null || toHex(keys.noise.publicKey) !== toHex(own.noiseKey))
-    throw new Fault(
-      "integrity",
-      "the vault daemon's key file does not belong to this installation",
-      "restore the keys directory from a backup",
-    );
   const busHost = identityOf(installation, BUS_HOST);
-  const installationId = fromHex(installation.id.replaceAll("-", "")) ?? new Uint8Array(16);
+  const installationId = idBytes(installation);
   const vaults = new Vaults({ directory: paths.vaults, suite, clock });
   const keeper = new Keeper(vaults);
   const panic = new Panic({

@@ -1,4 +1,4 @@
-import { identityOf, readBounded, requireInstallation } from "@sesame/core-ipc/daemon";
+import { idBytes, identityOf, readBounded, requireInstallation } from "@sesame/core-ipc/daemon";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
   isSignedCheckpoint,
@@ -38,7 +38,7 @@ export async function auditVerify(context: Context, flags: VerifyFlags): Promise
 export function logOwner(context: Context): LogOwner {
   const installation = requireInstallation(suite, pathsOf(context));
   return {
-    installationId: fromHex(installation.id.replaceAll("-", "")) ?? new Uint8Array(16),
+    installationId: idBytes(installation),
     publicKey: identityOf(installation, BUS_HOST).signingKey,
   };
 }

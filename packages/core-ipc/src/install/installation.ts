@@ -59,6 +59,11 @@ export function loadInstallation(suite: Suite, path: string): Installation | nul
   return installation;
 }
 
+/** The installation's id as 16 bytes, as the audit log has it. */
+export function idBytes({ id }: Installation): Uint8Array {
+  return fromHex(id.replaceAll("-", "")) ?? new Uint8Array(16);
+}
+
 /** The identity of a name. */
 export function identityOf(installation: Installation, name: string): Identity {
   const identity = installation.identities.find((candidate) => candidate.name === name);
