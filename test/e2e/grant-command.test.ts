@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { recorded } from "../helpers/audit-log.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { Home } from "../helpers/home.ts";
+import { Home, PASSWORD } from "../helpers/home.ts";
 
 type Made = {
   id: string;
@@ -57,6 +57,14 @@ test("after `grant create` its holder simply works, and not a bit further", () =
   assert.match(home.must(["grant", "revoke", made.id]), /^Nothing was alive/);
   assert.equal(get("ci", "ci/token").exit, DENIED);
   assert.deepEqual(listed(), []);
+});
+
+test("a grant that was signed before its delegator had new keys works, and is shown as it works", () => {
+  const made = create("ci", "secret-read:ci/*");
+  home.must(["agent", "rotate", "operator"], `${PASSWORD}\n`);
+  assert.equal(get("ci", "ci/token").out, "the token");
+  assert.match(home.must(["grant", "show", made.id]), /Together: secret-read:ci\/\*/);
+  home.must(["grant", "revoke", made.id]);
 });
 
 test("[RUN-1] a grant of secret-use says which command, and that one alone can be run", () => {

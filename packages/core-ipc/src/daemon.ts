@@ -51,6 +51,7 @@ export {
   type HeldKeys,
   type IdentityKeys,
 } from "./install/key-file.ts";
+export { grantTrust } from "./install/grant-trust.ts";
 export {
   idBytes,
   identityOf,

@@ -1,13 +1,11 @@
 import {
   AuthorityError,
-  enrolledScope,
   GrantBook,
   type Asking,
   type Ended,
   type Ending,
   type Held,
   type Now,
-  type Party,
   type PointOfUse,
   type Reason,
   type Revoker,
@@ -26,6 +24,7 @@ import {
   type Log,
 } from "@sesame/core-types";
 import { Refusal, type Asked, type Grants, type Permit } from "../bus/gate.ts";
+import { byId, grantTrust } from "../install/grant-trust.ts";
 import type { Installation } from "../install/record.ts";
 import { damaged, loadGrants, saveGrants } from "./grant-store.ts";
 
@@ -328,22 +327,7 @@ export class GrantKeeper implements Grants {
   }
 
   #trust(installation: Installation): Trust {
-    const { wallMs } = this.#options.now();
-    const parties = new Map<string, Party>();
-    for (const identity of byId(installation).values())
-      parties.set(identity.id, {
-        scope: enrolledScope(identity.capabilities),
-        signingKey: identity.signingKey,
-        formerKeys: identity.former
-          .filter(({ untilMs }) => untilMs > wallMs)
-          .map(({ signingKey }) => signingKey),
-        revoked: identity.state !== "active",
-      });
-    return {
-      installation: installation.id,
-      party: (of) => parties.get(of) ?? null,
-      verifier: this.#options.suite,
-    };
+    return grantTrust(this.#options.suite, installation, this.#options.now().wallMs);
   }
 }
 
@@ -355,15 +339,4 @@ function nextLapse({ identities }: Installation, wallMs: number): number {
 
 function revokerOf({ id, capabilities }: Identity): Revoker {
   return { id, admin: hasCapability(capabilities, "admin") };
-}
-
-/** An id that two bear is nobody's. */
-function byId({ identities }: Installation): ReadonlyMap<string, Identity> {
-  const count = new Map<string, number>();
-  for (const { id } of identities) count.set(id, (count.get(id) ?? 0) + 1);
-  return new Map(
-    identities.flatMap((identity) =>
-      count.get(identity.id) === 1 ? [[identity.id, identity] as const] : [],
-    ),
-  );
 }
