@@ -96,6 +96,8 @@ export class GrantBook {
   /** Living grants by id. */
   readonly #entries = new Map<string, Entry>();
   readonly #byDelegatee = new IdIndex();
+  /** Ids of entries that `takeChanges` has yet to give out. */
+  readonly #entered = new Set<string>();
   readonly #spent = new Map<string, Spent>();
   /** How the last grant of an identity ended; for the audit log. */
   readonly #lastEnding = new Map<string, Ending>();
@@ -112,13 +114,23 @@ export class GrantBook {
   /**
    * The book that `serialise` wrote. Grants that the record no longer bears have ended.
    *
+   * @param changes - what `takeChanges` gave since, in this order
    * @throws {AuthorityError} state-invalid
    */
-  static restore(options: BookOptions, trust: Trust, from: Uint8Array, now: Now): GrantBook {
-    const { ledger, grants } = decodeBook(from);
-    const book = new GrantBook(options, trust, now, Ledger.restore(options, ledger, now));
-    const signed = new Map(grants.map((one) => [one.grant.id, one]));
-    for (const one of grants) {
+  static restore(
+    options: BookOptions,
+    trust: Trust,
+    from: Uint8Array,
+    now: Now,
+    changes: readonly Uint8Array[] = [],
+  ): GrantBook {
+    const [state, ...since] = [from, ...changes].map(decodeBook) as [Stored, ...Stored[]];
+    const ledgers = since.map(({ ledger }) => ledger);
+    const restored = Ledger.restore(options, state.ledger, now, ledgers);
+    const book = new GrantBook(options, trust, now, restored);
+    const stored = [state, ...since].flatMap(({ grants }) => grants);
+    const signed = new Map(stored.map((one) => [one.grant.id, one]));
+    for (const one of signed.values()) {
       if (!book.#ledger.standing(one, now).live) continue;
       const chain = chainOf(one, (id) => signed.get(id));
       const verdict = resolveChain(chain, trust, now.wallMs);
@@ -132,8 +144,17 @@ export class GrantBook {
 
   /** One encoding for one state; of the grants only those that live. */
   serialise(): Uint8Array {
-    const grants = [...this.#entries.values()].map(({ encoded }) => encoded);
-    return encode(stateSchema, { version: VERSION, ledger: this.#ledger.serialise(), grants });
+    return encodeBook(this.#ledger.serialise(), this.#entries.values());
+  }
+
+  /**
+   * What has changed since the last call. Before the first call, and for a book that was restored,
+   * `serialise` has to say the rest.
+   */
+  takeChanges(): Uint8Array {
+    const entered = [...this.#entered].flatMap((id) => this.#entries.get(id) ?? []);
+    this.#entered.clear();
+    return encodeBook(this.#ledger.takeChanges(), entered);
   }
 
   /** Living grants. */
@@ -353,6 +374,7 @@ export class GrantBook {
       issuedAtMs: Math.max(...chain.map(({ grant }) => grant.issuedAtMs)),
       counted: chain.some(({ grant }) => grant.maxUses !== null),
     });
+    this.#entered.add(id);
     this.#byDelegatee.add(delegatee, id);
   }
 
@@ -383,6 +405,7 @@ export class GrantBook {
   #settle(now: Now): void {
     for (const end of this.#ledger.tick(now)) {
       this.#entries.delete(end.id);
+      this.#entered.delete(end.id);
       this.#byDelegatee.remove(end.delegatee, end.id);
       if (end.why !== "used-up" && end.why !== "parent-ended") this.#endSpentBelow(end.id);
       this.#lastEnding.set(end.delegatee, end.why);
@@ -448,7 +471,15 @@ function byDepth([, a]: [string, Entry], [, b]: [string, Entry]): number {
   return a.authority.links - b.authority.links;
 }
 
-function decodeBook(from: Uint8Array): { ledger: Uint8Array; grants: SignedGrant[] } {
+/** What a book or its changes are stored as. */
+type Stored = { readonly ledger: Uint8Array; readonly grants: readonly SignedGrant[] };
+
+function encodeBook(ledger: Uint8Array, entries: Iterable<Entry>): Uint8Array {
+  const grants = [...entries].map(({ encoded }) => encoded);
+  return encode(stateSchema, { version: VERSION, ledger, grants });
+}
+
+function decodeBook(from: Uint8Array): Stored {
   try {
     const { version, ledger, grants } = decode(stateSchema, from.slice());
     if (version !== VERSION) throw invalid();

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decodeState, encodeState, type GrantRecord } from "./ledger-state.ts";
+import {
+  decodeState,
+  encodeChanges,
+  encodeState,
+  type GrantRecord,
+  type LedgerChanges,
+} from "./ledger-state.ts";
 import { numbered } from "./testing/fixture.ts";
 
 function record(number: number, changes: Partial<GrantRecord> = {}): GrantRecord {
@@ -53,4 +59,51 @@ test("[AUTH-34] a state in which a grant lives without the one above it is refus
   assert.ok(
     decodeState(stored([record(1, { ended: "revoked" }), child({ ended: "parent-ended" })])),
   );
+});
+
+function since(changes: Partial<LedgerChanges>): Uint8Array {
+  const none = { bootMs: 5, floorMs: 0, forgotten: [], added: [], changed: [] };
+  return encodeChanges({ ...none, ...changes });
+}
+
+test("[AUTH-31] changes are made in the order in which they were stored", () => {
+  const state = stored([record(1), record(3)]);
+  const changes = [
+    since({ bootMs: 6, added: [child()] }),
+    since({ bootMs: 7, changed: [{ ...record(3), beatBootMs: 9, usesLeft: 4, ended: "expired" }] }),
+    since({ bootMs: 8, floorMs: 2, forgotten: [record(3).id], added: [record(3, { links: 2 })] }),
+  ];
+  const at = (count: number) => decodeState(state, changes.slice(0, count));
+  assert.deepEqual(at(1).records, [record(1), child(), record(3)]);
+  const ended = record(3, { beatBootMs: 9, usesLeft: 4, ended: "expired" });
+  assert.deepEqual(at(2).records, [record(1), child(), ended]);
+  assert.throws(() => at(3), { code: "state-invalid" }, "a root with links");
+  const again = [...changes.slice(0, 2), since({ bootMs: 8, floorMs: 2, forgotten: [ended.id] })];
+  const { records, bootMs, floorMs } = decodeState(state, again);
+  assert.deepEqual([records, bootMs, floorMs], [[record(1), child()], 8, 2]);
+});
+
+test("[AUTH-34] changes that no ledger wrote are refused with all the rest", () => {
+  // SECURITY: a change that undoes an end would be a grant that lives again.
+  const over = record(3, { ended: "revoked" });
+  const state = stored([record(1), over]);
+  const cases: readonly (readonly [string, Partial<LedgerChanges>])[] = [
+    ["an end is undone", { changed: [{ ...over, ended: null }] }],
+    ["an end becomes another", { changed: [{ ...over, ended: "expired" }] }],
+    ["it changes what is not there", { changed: [record(2)] }],
+    ["it adds what is there", { added: [over] }],
+    ["it forgets what is not there", { forgotten: [record(2).id] }],
+    ["it forgets one above a living one", { forgotten: [record(1).id], added: [child()] }],
+    [
+      "it ends one above a living one",
+      { added: [child()], changed: [{ ...over, id: record(1).id }] },
+    ],
+  ];
+  for (const [what, changes] of cases)
+    assert.throws(() => decodeState(state, [since(changes)]), { code: "state-invalid" }, what);
+  assert.throws(() => decodeState(state, [since({ floorMs: 3 }), since({ floorMs: 2 })]), {
+    code: "state-invalid",
+  });
+  assert.throws(() => decodeState(state, [state]), { code: "state-invalid" });
+  assert.ok(decodeState(state, [since({ changed: [over], forgotten: [] })]));
 });

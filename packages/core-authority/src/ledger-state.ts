@@ -9,6 +9,7 @@ import {
   text,
   uint,
   Violation,
+  type Schema,
 } from "@sesame/core-types";
 import { AuthorityError } from "./errors.ts";
 import { NONCE_BYTES } from "./grant.ts";
@@ -63,6 +64,18 @@ export type LedgerState = {
   readonly records: readonly GrantRecord[];
 };
 
+/** What of a record does not stay as it was registered. */
+export type RecordChange = Pick<GrantRecord, "id" | "beatBootMs" | "usesLeft" | "ended">;
+
+/** What became of a ledger since a state, or since the changes before. */
+export type LedgerChanges = Pick<LedgerState, "bootMs" | "floorMs"> & {
+  /** Ids of what it remembers no more. */
+  readonly forgotten: readonly string[];
+  /** As they are now. */
+  readonly added: readonly GrantRecord[];
+  readonly changed: readonly RecordChange[];
+};
+
 const VERSION = 1;
 const uuid = text(36);
 
@@ -91,24 +104,72 @@ const stateSchema = struct({
   records: list(recordSchema, MAX_GRANTS),
 });
 
+const changeSchema = struct({
+  id: uuid,
+  beatBootMs: uint,
+  usesLeft: nullable(uint),
+  ended: nullable(oneOf(ENDINGS)),
+});
+
+const changesSchema = struct({
+  version: uint,
+  bootMs: uint,
+  floorMs: uint,
+  forgotten: list(uuid, MAX_GRANTS),
+  added: list(recordSchema, MAX_GRANTS),
+  changed: list(changeSchema, MAX_GRANTS),
+});
+
 /** One encoding for one state. */
 export function encodeState(state: LedgerState): Uint8Array {
   return encode(stateSchema, { version: VERSION, ...state, records: [...state.records] });
 }
 
-/** @throws {AuthorityError} state-invalid, if no ledger wrote it */
-export function decodeState(from: Uint8Array): LedgerState {
-  const { version, ...state } = decoded(from.slice());
-  if (version !== VERSION) throw invalid("its version is not known");
-  const byId = new Map(state.records.map((record) => [record.id, record]));
-  if (byId.size < state.records.length) throw invalid("a grant occurs twice");
-  state.records.forEach((record, i) => {
-    if (i > 0 && (state.records[i - 1]?.id ?? "") > record.id) throw invalid("it is not sorted");
+export function encodeChanges(changes: LedgerChanges): Uint8Array {
+  const { forgotten, added, changed } = changes;
+  const lists = { forgotten: [...forgotten], added: [...added], changed: [...changed] };
+  return encode(changesSchema, { version: VERSION, ...changes, ...lists });
+}
+
+/**
+ * @param changes - what was encoded since, in this order
+ * @throws {AuthorityError} state-invalid, if no ledger wrote it
+ */
+export function decodeState(from: Uint8Array, changes: readonly Uint8Array[] = []): LedgerState {
+  const { records, ...state } = decoded(stateSchema, from);
+  records.forEach(({ id }, i) => {
+    if (i > 0 && (records[i - 1]?.id ?? "") >= id) throw invalid("it is not sorted");
+  });
+  const byId = new Map(records.map((record) => [record.id, record]));
+  let { bootMs, floorMs } = state;
+  for (const one of changes) {
+    const next = decoded(changesSchema, one);
+    if (next.floorMs < floorMs) throw invalid("its floor sinks");
+    ({ bootMs, floorMs } = next);
+    apply(next, byId);
+  }
+  for (const record of byId.values()) {
     if (record.links < 1 || record.links > MAX_CHAIN) throw invalid("a chain is too long");
     if (record.ended === null && !isHeld(record, byId.get(record.parent ?? "")))
       throw invalid("a grant lives without the one above it");
-  });
-  return state;
+  }
+  const sorted = [...byId.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  return { ...state, bootMs, floorMs, records: sorted };
+}
+
+function apply({ forgotten, added, changed }: LedgerChanges, byId: Map<string, GrantRecord>): void {
+  for (const id of forgotten)
+    if (!byId.delete(id)) throw invalid("what is forgotten was not there");
+  for (const record of added) {
+    if (byId.has(record.id)) throw invalid("a grant occurs twice");
+    byId.set(record.id, record);
+  }
+  for (const change of changed) {
+    const before = byId.get(change.id);
+    if (before === undefined) throw invalid("what changes is not there");
+    if (before.ended !== null && before.ended !== change.ended) throw invalid("an end is undone");
+    byId.set(change.id, { ...before, ...change });
+  }
 }
 
 function isHeld(record: GrantRecord, parent: GrantRecord | undefined): boolean {
@@ -121,9 +182,14 @@ function isHeld(record: GrantRecord, parent: GrantRecord | undefined): boolean {
   );
 }
 
-function decoded(from: Uint8Array): LedgerState & { readonly version: number } {
+function decoded<T extends { readonly version: number }>(
+  schema: Schema<T>,
+  from: Uint8Array,
+): Omit<T, "version"> {
   try {
-    return decode(stateSchema, from);
+    const { version, ...state } = decode(schema, from.slice());
+    if (version !== VERSION) throw invalid("its version is not known");
+    return state;
   } catch (cause) {
     if (cause instanceof Violation) throw invalid("its encoding is not canonical");
     throw cause;

@@ -3,7 +3,13 @@ import { toHex } from "@sesame/core-types";
 import { Deadlines } from "./deadlines.ts";
 import type { SignedGrant } from "./grant.ts";
 import { IdIndex } from "./id-index.ts";
-import { decodeState, encodeState, type Ending, type GrantRecord } from "./ledger-state.ts";
+import {
+  decodeState,
+  encodeChanges,
+  encodeState,
+  type Ending,
+  type GrantRecord,
+} from "./ledger-state.ts";
 import {
   CLOCK_TOLERANCE_MS,
   HEARTBEAT_INTERVALS,
@@ -69,6 +75,10 @@ export class Ledger {
   readonly #byBoot = new Deadlines();
   readonly #byWall = new Deadlines();
   #events: Ended[] = [];
+  // Ids of rows that `takeChanges` has yet to give out.
+  readonly #added = new Set<string>();
+  readonly #changed = new Set<string>();
+  readonly #forgotten = new Set<string>();
 
   readonly #options: Required<LedgerOptions>;
   #bootMs: number;
@@ -91,10 +101,16 @@ export class Ledger {
    * The ledger that `serialise` wrote. After a new start of the machine it only remembers: every
    * grant that was alive has ended.
    *
+   * @param changes - what `takeChanges` gave since, in this order
    * @throws {AuthorityError} state-invalid
    */
-  static restore(options: LedgerOptions, from: Uint8Array, now: Now): Ledger {
-    const state = decodeState(from);
+  static restore(
+    options: LedgerOptions,
+    from: Uint8Array,
+    now: Now,
+    changes: readonly Uint8Array[] = [],
+  ): Ledger {
+    const state = decodeState(from, changes);
     const ledger = new Ledger(options, now, state.openedAtMs);
     ledger.#floorMs = state.floorMs;
     const sameBoot = state.bootId === options.bootId;
@@ -122,6 +138,24 @@ export class Ledger {
       floorMs: this.#floorMs,
       records: [...this.#rows.values()].sort((a, b) => (a.id < b.id ? -1 : 1)),
     });
+  }
+
+  /**
+   * What has changed since the last call. Before the first call, and for a ledger that was restored,
+   * `serialise` has to say the rest.
+   */
+  takeChanges(): Uint8Array {
+    const rows = (ids: Iterable<string>): Row[] =>
+      [...ids].flatMap((id) => this.#rows.get(id) ?? []);
+    const changes = encodeChanges({
+      bootMs: this.#bootMs,
+      floorMs: this.#floorMs,
+      forgotten: [...this.#forgotten],
+      added: rows(this.#added),
+      changed: rows(this.#changed),
+    });
+    for (const ids of [this.#forgotten, this.#added, this.#changed]) ids.clear();
+    return changes;
   }
 
   /** Grants that are held or remembered. */
@@ -166,6 +200,7 @@ export class Ledger {
       usesLeft: grant.maxUses,
       ended: null,
     });
+    this.#added.add(grant.id);
     return null;
   }
 
@@ -177,6 +212,7 @@ export class Ledger {
     if (row === undefined || reason !== null) return reason;
     if (row.delegatee !== by) return "not-delegatee";
     row.beatBootMs = this.#bootMs;
+    this.#touch(row);
     return null;
   }
 
@@ -204,7 +240,11 @@ export class Ledger {
     if (row.delegatee !== by) return "not-delegatee";
     // A grant without uses left has ended, and with it all below: each of these has one.
     const links = [row, ...this.#above(row)];
-    for (const link of links) if (link.usesLeft !== null) link.usesLeft -= 1;
+    for (const link of links)
+      if (link.usesLeft !== null) {
+        link.usesLeft -= 1;
+        this.#touch(link);
+      }
     for (const link of links.reverse())
       if (link.usesLeft === 0) this.#end(link.id, "used-up", null);
     return null;
@@ -308,8 +348,14 @@ export class Ledger {
     this.#byBoot.add(nextReview(row), row.id);
   }
 
+  #touch({ id }: Row): void {
+    if (!this.#added.has(id)) this.#changed.add(id);
+  }
+
   #forget(row: Row): void {
     this.#rows.delete(row.id);
+    this.#changed.delete(row.id);
+    if (!this.#added.delete(row.id)) this.#forgotten.add(row.id);
     this.#nonces.delete(toHex(row.nonce));
     this.#given.remove(row.delegator, row.id);
     this.#received.remove(row.delegatee, row.id);
@@ -332,6 +378,7 @@ export class Ledger {
     const row = this.#rows.get(id);
     if (row === undefined || row.ended !== null) return;
     row.ended = why;
+    this.#touch(row);
     this.#living--;
     const { delegator, delegatee } = row;
     this.#events.push({ id, delegator, delegatee, why, origin, by });

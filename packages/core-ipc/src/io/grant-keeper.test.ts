@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { randomUUID } from "node:crypto";
+import fc from "fast-check";
 import {
   draftGrant,
   parseScope,
@@ -17,6 +18,7 @@ import type { AuditRecord, Identity } from "@sesame/core-types";
 import { Refusal, type Permit } from "../bus/gate.ts";
 import { identity } from "../testing/pair.ts";
 import { GrantKeeper } from "./grant-keeper.ts";
+import { GrantStore } from "./grant-store.ts";
 
 const seed = new Uint8Array(new ArrayBuffer(32)).fill(1);
 const member = (name: string, changes: Partial<Identity> = {}): Identity => ({
@@ -66,9 +68,13 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-function open(bootId: string | null = "one", record = installation): GrantKeeper {
+function open(
+  bootId: string | null = "one",
+  record = installation,
+  file: string = path,
+): GrantKeeper {
   return new GrantKeeper({
-    path,
+    path: file,
     suite,
     own,
     installation: record,
@@ -126,6 +132,104 @@ test("[AUTH-31] what was acknowledged is there after a crash", async () => {
   assert.equal(await after.permit(ci, "secret-read", asked), null);
   for (const chain of [[once], [other]])
     await assert.rejects(after.issue(chain, operator), refusedAs("replayed"));
+});
+
+/** What was acknowledged of a grant: how often it may still be used, null for ever; 0: it ended. */
+type Promised = { readonly chain: SignedGrant[]; readonly left: number | null };
+
+/** What a kill at some byte of a write leaves: a part of it, or the one or the other file. */
+function leftBy(before: Buffer, after: Buffer): Buffer[] {
+  if (!after.subarray(0, before.length).equals(before)) return [before, after];
+  const added = after.length - before.length;
+  const cuts = [0, 1, 4, 15, 16, 17, added >> 1, added - 32, added - 1, added];
+  return cuts
+    .filter((cut) => cut >= 0 && cut <= added)
+    .map((cut) => after.subarray(0, before.length + cut));
+}
+
+test("[AUTH-47] killed at any write, it loses no acknowledged change and revives nothing", async () => {
+  // SECURITY: who can crash an owner would have back what was revoked or used up.
+  const act = fc.record({
+    do: fc.constantFrom("issue" as const, "use" as const, "revoke" as const),
+    at: fc.nat({ max: 5 }),
+    uses: fc.constantFrom(null, 1, 2),
+    restart: fc.boolean(),
+  });
+  const check = async (file: Buffer, promised: readonly Promised[], meant: number) => {
+    const copy = join(folder, "copy.state");
+    writeFileSync(copy, file);
+    const after = open("one", installation, copy);
+    assert.ok(after.intact);
+    const held = new Map(
+      after.list(operator, null, 99).map(({ signed, usesLeft }) => [signed.grant.id, usesLeft]),
+    );
+    for (const [i, { chain, left }] of promised.entries()) {
+      const id = chain[0]?.grant.id ?? "";
+      if (left === 0) {
+        assert.ok(!held.has(id), "what has ended lives");
+        await assert.rejects(after.issue(chain, operator), refusedAs("replayed"));
+      } else if (i !== meant) assert.equal(held.get(id), left);
+    }
+    await after.close();
+  };
+  await fc.assert(
+    fc.asyncProperty(fc.array(act, { minLength: 3, maxLength: 8 }), async (acts) => {
+      await keeper.close();
+      rmSync(path, { force: true });
+      keeper = open();
+      await keeper.save();
+      const promised: Promised[] = [];
+      for (const { do: what, at, uses, restart } of acts) {
+        const before = readFileSync(path);
+        const known = [...promised];
+        const one = promised[at];
+        const id = one?.chain[0]?.grant.id ?? "";
+        if (what === "issue") {
+          const chain = [given({ maxUses: uses })];
+          assert.equal(await keeper.issue(chain, operator), true);
+          promised.push({ chain, left: uses });
+        } else if (one === undefined || one.left === 0) continue;
+        else if (what === "revoke") {
+          assert.equal(await keeper.revoke(id, operator), true);
+          promised[at] = { ...one, left: 0 };
+        } else {
+          const found = await permit();
+          const drawn = await found.use();
+          for (const [i, { chain, left }] of promised.entries())
+            if (drawn.includes(chain[0]?.grant.id ?? "") && left !== null)
+              promised[i] = { chain, left: left - 1 };
+        }
+        const changed = promised.findIndex((now, i) => now !== known[i]);
+        const after = readFileSync(path);
+        for (const left of leftBy(before, after)) await check(left, known, changed);
+        await check(after, promised, -1);
+        if (!restart) continue;
+        await keeper.close();
+        keeper = open();
+      }
+    }),
+    { numRuns: 25 },
+  );
+});
+
+test("[AUTH-47] changes that come during a write share the next one", async () => {
+  await keeper.save();
+  const first = keeper.issue([given()], operator);
+  await new Promise(setImmediate);
+  const more = Array.from({ length: 20 }, () => keeper.issue([given()], operator));
+  await Promise.all([first, ...more]);
+  assert.equal(new GrantStore(suite, path).load()?.changes.length, 2);
+  assert.equal(open().size, 21);
+});
+
+test("[AUTH-47] who is told that a grant has ended already is told once that is on disk", async () => {
+  // SECURITY: a crash would bring back what somebody was told is over.
+  const one = given();
+  await keeper.issue([one], operator);
+  const first = keeper.revoke(one.grant.id, operator);
+  assert.equal(await keeper.revoke(one.grant.id, operator), false);
+  assert.equal(open().size, 0);
+  assert.equal(await first, true);
 });
 
 test("[PANIC-2] a panic ends every grant, for good", async () => {

@@ -13,6 +13,7 @@ import {
   type Trust,
 } from "@sesame/core-authority";
 import { randomUUID } from "node:crypto";
+import { setImmediate as turn } from "node:timers/promises";
 import type { Suite } from "@sesame/core-crypto";
 import {
   Denial,
@@ -26,7 +27,7 @@ import {
 import { Refusal, type Asked, type Grants, type Permit } from "../bus/gate.ts";
 import { byId, grantTrust } from "../install/grant-trust.ts";
 import type { Installation } from "../install/record.ts";
-import { damaged, loadGrants, saveGrants } from "./grant-store.ts";
+import { damaged, GrantStore } from "./grant-store.ts";
 
 export type GrantKeeperOptions = {
   /** The state's file; in a directory of this owner's. */
@@ -59,13 +60,16 @@ const RECORDS = 1_024;
  */
 export class GrantKeeper implements Grants {
   readonly #options: GrantKeeperOptions;
+  readonly #store: GrantStore;
   readonly #book: GrantBook | null;
   readonly #timer: NodeJS.Timeout;
   #installation: Installation;
   #identities: ReadonlyMap<string, Identity>;
   /** When the next key that grants are signed with lapses. */
   #lapseMs: number;
-  #saving: Promise<void> | null = null;
+  /** What the next write is waited for by. */
+  #next: PromiseWithResolvers<void> | null = null;
+  #writing: Promise<void> | null = null;
   #unsaved = false;
   #savedAtMs: number;
   #unrecorded: Ended[] = [];
@@ -78,6 +82,7 @@ export class GrantKeeper implements Grants {
     this.#lapseMs = nextLapse(options.installation, options.now().wallMs);
     if (options.bootId === null)
       options.log("error", "the machine's start has no name", { hint: "grants end at a restart" });
+    this.#store = new GrantStore(options.suite, options.path);
     this.#book = this.#open();
     this.#savedAtMs = options.now().bootMs;
     this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
@@ -200,30 +205,26 @@ export class GrantKeeper implements Grants {
   }
 
   /**
-   * Resolves once everything up to now is on disk; what happens in one turn is written once.
+   * Resolves once everything up to now is on disk; what happens during a write is in the next.
    *
    * @throws {Denial} storage-failed
    */
   save(): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    if (this.#saving !== null) return this.#saving;
-    this.#saving = promise;
-    setImmediate(() => {
-      this.#saving = null;
-      try {
-        this.#write();
-        resolve();
-      } catch (cause) {
-        reject(cause instanceof Fault ? new Denial("storage-failed", "grants") : cause);
-      }
-    });
+    this.#next ??= Promise.withResolvers<void>();
+    const { promise } = this.#next;
+    this.#writing ??= this.#writeAll();
     return promise;
   }
 
   /** Stores what there is and ends. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    if (this.#unsaved) await this.save();
+    try {
+      if (this.#unsaved) await this.save();
+      await this.#writing;
+    } finally {
+      await this.#store.close();
+    }
   }
 
   get #self(): Revoker {
@@ -231,13 +232,15 @@ export class GrantKeeper implements Grants {
   }
 
   #open(): GrantBook | null {
-    const { path, suite, own, installation, bootId, now, log } = this.#options;
+    const { path, own, installation, bootId, now, log } = this.#options;
     const options = { bootId: bootId ?? randomUUID(), self: own.id };
     const trust = this.#trust(installation);
     try {
-      const state = loadGrants(suite, path);
-      if (state === null) return new GrantBook(options, trust, now());
-      return GrantBook.restore(options, trust, state, now());
+      const stored = this.#store.load();
+      if (stored === null) return new GrantBook(options, trust, now());
+      const { state, changes, torn } = stored;
+      if (torn > 0) log("warn", "grants: the last write was cut short", { bytes: torn });
+      return GrantBook.restore(options, trust, state, now(), changes);
     } catch (cause) {
       const fault = cause instanceof AuthorityError ? damaged(path) : cause;
       if (!(fault instanceof Fault)) throw fault;
@@ -262,7 +265,8 @@ export class GrantKeeper implements Grants {
   async #ending(end: (book: GrantBook, now: Now) => boolean | Reason): Promise<boolean> {
     const changed = end(this.#expectIntact(), this.#options.now());
     if (typeof changed === "string") throw new Refusal("capability-missing", changed);
-    if (changed) await this.save();
+    // What another call ended has ended once that one's write is through.
+    if (changed || this.#writing !== null) await this.save();
     this.#noticeEnds();
     return changed;
   }
@@ -292,11 +296,32 @@ export class GrantKeeper implements Grants {
     });
   }
 
-  #write(): void {
+  async #writeAll(): Promise<void> {
+    while (this.#next !== null) {
+      // What happens in one turn is written once.
+      await turn();
+      const { resolve, reject } = this.#next;
+      this.#next = null;
+      try {
+        await this.#write();
+        resolve();
+      } catch (cause) {
+        reject(cause instanceof Fault ? new Denial("storage-failed", "grants") : cause);
+      }
+    }
+    this.#writing = null;
+  }
+
+  async #write(): Promise<void> {
     if (this.#book === null) return;
-    saveGrants(this.#options.suite, this.#options.path, this.#book.serialise());
     this.#unsaved = false;
     this.#savedAtMs = this.#options.now().bootMs;
+    try {
+      await this.#store.write(this.#book);
+    } catch (cause) {
+      this.#unsaved = true;
+      throw cause;
+    }
   }
 
   /** Every end is on record once; while the log cannot be written they wait. */
