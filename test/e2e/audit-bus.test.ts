@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { tailAudit, verifyAudit } from "@sesame/core-audit";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import type { BusClient } from "@sesame/core-ipc/client";
-import { identityOf, requireInstallation } from "@sesame/core-ipc/daemon";
+import { keyFileOf, identityOf, requireInstallation } from "@sesame/core-ipc/daemon";
 import { fromHex } from "@sesame/core-types";
 import { busChanges, busFiles } from "../../packages/cli/src/io/bus-log.ts";
 import { Home } from "../helpers/home.ts";
@@ -69,9 +69,9 @@ describe("the audit log through the bus", () => {
     const { audit, keys } = home.paths;
     writeFileSync(join(audit, "notes.txt"), "not the log");
     mkdirSync(join(audit, "000009.jsonl"));
-    symlinkSync(join(keys, "daemon-profile.key"), join(audit, "torn-9.bin"));
+    symlinkSync(keyFileOf({ keys }, "daemon-profile"), join(audit, "torn-9.bin"));
     const names = ["notes.txt", "torn-9.bin", "000009.jsonl", "../profiles/profiles.json"];
-    for (const name of [...names, join(keys, "daemon-profile.key"), "."]) {
+    for (const name of [...names, keyFileOf({ keys }, "daemon-profile"), "."]) {
       const read = bus.call("audit.read", { name, offset: 0, length: 4096 });
       const got = await read.then(({ bytes }) => bytes.length).catch(() => "refused");
       assert.ok(got === 0 || got === "refused", `${name}: ${got}`);

@@ -14,7 +14,7 @@ import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { blake3 } from "@noble/hashes/blake3.js";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
-import { loadInstallation, loadKeyFile } from "@sesame/core-ipc/daemon";
+import { keyFileOf, loadInstallation, loadKeyFile } from "@sesame/core-ipc/daemon";
 import { Home, PASSWORD } from "../helpers/home.ts";
 import { killAll } from "../helpers/processes.ts";
 
@@ -212,7 +212,7 @@ describe("a log that somebody changed", () => {
   }
 
   function signedAnew(log: Lines): Lines {
-    const keys = loadKeyFile(suite, join(home.paths.keys, "daemon-profile.key"));
+    const keys = loadKeyFile(suite, keyFileOf(home.paths, "daemon-profile"));
     const installation = loadInstallation(suite, home.paths.installation);
     assert.ok(keys !== null && installation !== null);
     const sign = (statement: Buffer): Uint8Array => suite.ed25519Sign(keys.signingSeed, statement);

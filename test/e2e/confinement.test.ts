@@ -8,6 +8,7 @@ import { test } from "node:test";
 import { landlockAbi } from "@sesame/native";
 import type { Outcomes, Places } from "../helpers/confined-probe.ts";
 import { DirectDaemon } from "../helpers/direct-daemon.ts";
+import { keyFileOf } from "@sesame/core-ipc/daemon";
 import { Home } from "../helpers/home.ts";
 import { Probe } from "../helpers/probe.ts";
 import { procFile } from "../helpers/processes.ts";
@@ -87,8 +88,8 @@ async function probed(as: "bus" | "vault" | "nobody"): Promise<Outcomes[]> {
       "/etc/passwd": "/etc/passwd",
       "the operator's key": join(paths.keys, "operator.key"),
       "the root key": join(paths.keys, "root.box"),
-      "the bus's key": join(paths.keys, "daemon-profile.key"),
-      "the owner's key": join(paths.keys, "daemon-secrets.key"),
+      "the bus's key": keyFileOf(paths, "daemon-profile"),
+      "the owner's key": keyFileOf(paths, "daemon-secrets"),
       "a vault": join(paths.vaults, "default.db"),
       "the profiles": paths.profiles,
       "the installation": paths.installation,
@@ -147,7 +148,7 @@ test(
     // SECURITY: the bus host reads what strangers send; it would read the vaults and the
     // operator's key, start programs, or send what it knows away.
     const own = [
-      ...reads("the bus's key"),
+      ...ownsFile("the bus's key"),
       ...ownsFile("the profiles"),
       ...reads("the installation"),
       ...["audit", "profiles", "runtime"].flatMap(owns),
@@ -164,7 +165,7 @@ test(
     // SECURITY: it would rewrite the audit log, become the operator, start programs, or send the
     // secrets away. Unix sockets by path are the exception: it has to connect to the bus.
     const own = [
-      ...reads("the owner's key"),
+      ...ownsFile("the owner's key"),
       ...ownsFile("a vault"),
       ...reads("the installation"),
       ...["vaults", "runtime"].flatMap(owns),

@@ -19,8 +19,8 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
-import { createKeyFile } from "@sesame/core-ipc/daemon";
-import { EXIT_CODES } from "@sesame/core-types";
+import { keyFileOf, createKeyFile } from "@sesame/core-ipc/daemon";
+import { DAEMONS, EXIT_CODES } from "@sesame/core-types";
 import { DirectDaemon } from "../helpers/direct-daemon.ts";
 import { Home, PASSWORD, SESAME, type Ran } from "../helpers/home.ts";
 import { OrdinaryUser } from "../helpers/ordinary-user.ts";
@@ -326,7 +326,7 @@ describe("an installation in disorder", () => {
     rmSync(home.paths.runtime, { recursive: true, force: true });
     cpSync(backup, home.paths.config, { recursive: true });
     // It makes directories as the umask has it, and keys are not used out of an open one.
-    chmodSync(home.paths.keys, 0o700);
+    for (const daemon of ["", ...DAEMONS]) chmodSync(join(home.paths.keys, daemon), 0o700);
   }
 
   function flip(path: string): void {
@@ -337,7 +337,7 @@ describe("an installation in disorder", () => {
   }
 
   type Disorder = Failure & { readonly damage: () => void; readonly only?: "root" };
-  const key = (name: string): string => join(home.paths.keys, `${name}.key`);
+  const key = (name: string): string => keyFileOf(home.paths, name);
   const get = ["secret", "get", "kept"];
   const unlock = { args: ["unlock"], input: `${PASSWORD}\n` };
 

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
-import { loadKeyFile } from "@sesame/core-ipc/daemon";
+import { keyFileOf, loadKeyFile } from "@sesame/core-ipc/daemon";
 import { secureMemory } from "@sesame/native";
 import { unwrapWithPassword } from "../../packages/daemon-secrets/src/vault/factors.ts";
 import { parseHeader } from "../../packages/daemon-secrets/src/vault/header.ts";
@@ -39,7 +39,7 @@ class Needles {
   }
 
   addIdentity(home: Home, name: string): this {
-    const keys = loadKeyFile(suite, join(home.paths.keys, `${name}.key`));
+    const keys = loadKeyFile(suite, keyFileOf(home.paths, name));
     assert.ok(keys);
     return this.add(`${name}: noise`, keys.noise.secretKey)
       .add(`${name}: sealing`, keys.sealing.secretKey)

@@ -1,8 +1,12 @@
 import { createServer, type Server, type Socket } from "node:net";
-import { join } from "node:path";
 import { randomBytes } from "node:crypto";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
-import { loadKeyFile, requireInstallation, type IdentityKeys } from "@sesame/core-ipc/daemon";
+import {
+  keyFileOf,
+  loadKeyFile,
+  requireInstallation,
+  type IdentityKeys,
+} from "@sesame/core-ipc/daemon";
 import { Registry } from "@sesame/core-ipc/server";
 import {
   BUS_HOST,
@@ -68,7 +72,7 @@ export class CompromisedHost {
 
   private constructor(home: Home) {
     const { identities } = requireInstallation(suite, home.paths);
-    const keys = loadKeyFile(suite, join(home.paths.keys, `${BUS_HOST}.key`));
+    const keys = loadKeyFile(suite, keyFileOf(home.paths, BUS_HOST));
     if (keys === null) throw new Error("the home is not set up");
     this.#keys = keys.noise;
     this.#registry = new Registry(identities, Date.now);

@@ -8,6 +8,7 @@ import { unwrapWithPassword } from "@sesame/core-crypto";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import { openBus, type BusClient } from "@sesame/core-ipc/client";
 import {
+  keyFileOf,
   createKeyFile,
   loadInstallation,
   pathsFrom,
@@ -138,7 +139,7 @@ export class Home {
     const installation = loadInstallation(suite, paths.installation);
     if (rootSeed === null || installation === null) throw new Error("the home is not set up");
     const added = identities.map(({ name, kind = "service", clearance, capabilities }) => {
-      const keys = createKeyFile(suite, join(paths.keys, `${name}.key`));
+      const keys = createKeyFile(suite, keyFileOf(paths, name));
       if (keys === null) throw new Error(`${name} is enrolled already`);
       return {
         id: randomUUID(),

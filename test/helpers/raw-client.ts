@@ -1,8 +1,8 @@
 import { connect, type Socket } from "node:net";
 import { randomFillSync } from "node:crypto";
-import { join } from "node:path";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
+  keyFileOf,
   identityOf,
   loadKeyFile,
   requireInstallation,
@@ -74,7 +74,7 @@ export class RawClient {
    */
   static async connect(paths: Paths, as: string | null): Promise<RawClient> {
     const installation = requireInstallation(suite, paths);
-    const file = as === null ? null : loadKeyFile(suite, join(paths.keys, `${as}.key`));
+    const file = as === null ? null : loadKeyFile(suite, keyFileOf(paths, as));
     const keys = file?.noise ?? suite.generateX25519();
     const session = new ClientSession({
       suite,

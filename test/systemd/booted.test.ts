@@ -292,7 +292,7 @@ describe("both managers", { skip, concurrency: 2 }, () => {
           const list = async (folder: string): Promise<string> =>
             machine().must(["ls", `${seen}${place.config}/${folder}`]);
           const daemon = unit.replace("sesame-", "daemon-").replace(".service", "");
-          assert.equal(await list("keys"), `${daemon}.key`);
+          assert.equal(await list("keys"), daemon);
           assert.equal(await list(unit === BUS ? "vaults" : "audit"), "");
           assert.notEqual(await list(unit === BUS ? "audit" : "vaults"), "");
           for (const path of [
@@ -389,7 +389,7 @@ describe("both managers", { skip, concurrency: 2 }, () => {
       });
 
       test("a daemon that needs a person stays down and says why", async () => {
-        const key = `${place.config}/keys/daemon-secrets.key`;
+        const key = `${place.config}/keys/daemon-secrets/daemon-secrets.key`;
         await machine().must(["mv", key, `${key}.kept`]);
         await restart(place, VAULTS).catch(() => undefined);
         const get = (property: string): Promise<string> => show(place, VAULTS, property);

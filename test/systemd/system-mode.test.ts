@@ -182,7 +182,11 @@ describe("what keeps others out", { skip }, () => {
   test("another program of the user reads no file of the daemons", async () => {
     const found = await machine().must(["find", `${folderOf(ANN)}/suite`, "-type", "f"]);
     const files = found.split("\n");
-    for (const part of ["keys/daemon-secrets.key", "vaults/default.db", "audit/000001.jsonl"])
+    for (const part of [
+      "keys/daemon-secrets/daemon-secrets.key",
+      "vaults/default.db",
+      "audit/000001.jsonl",
+    ])
       assert.ok(
         files.some((path) => path.endsWith(part)),
         part,

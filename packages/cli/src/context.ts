@@ -1,9 +1,14 @@
 import { statSync } from "node:fs";
-import { join } from "node:path";
 import { isatty } from "node:tty";
 import { nodeSuite } from "@sesame/core-crypto/node";
 import { openBus, type BusClient } from "@sesame/core-ipc/client";
-import { openKeyFile, pathsFrom, type HeldKeys, type Paths } from "@sesame/core-ipc/daemon";
+import {
+  keyFileOf,
+  openKeyFile,
+  pathsFrom,
+  type HeldKeys,
+  type Paths,
+} from "@sesame/core-ipc/daemon";
 import { Denial, Fault, isIdentityName, limits, OPERATOR } from "@sesame/core-types";
 import { requestedProfiles } from "./profiles.ts";
 import { isManaged } from "./systemd/managed.ts";
@@ -17,11 +22,6 @@ export type Context = {
   /** Its keys, where they are open already. */
   readonly keys?: HeldKeys;
 };
-
-/** The key file of an identity; made by `sesame init` or `sesame agent enroll`. */
-export function keyFileOf({ keys }: Paths, name: string): string {
-  return join(keys, `${name}.key`);
-}
 
 export function pathsOf({ env }: Context): Paths {
   return pathsFrom(env);

@@ -59,6 +59,13 @@ export {
   saveInstallation,
   type Installation,
 } from "./install/installation.ts";
+export {
+  keyDirectory,
+  keyFileOf,
+  keyFilesIn,
+  keysIn,
+  moveIntoDirectory,
+} from "./install/key-directory.ts";
 export { openOwn, type OwnOptions } from "./install/own-keys.ts";
 export { RecordInForce, type RecordOptions } from "./install/record-in-force.ts";
 export {

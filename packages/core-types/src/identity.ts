@@ -56,7 +56,10 @@ export const VAULT_OWNER = "daemon-secrets";
 export const LAUNCHER = "daemon-launcher";
 export const OPERATOR = "operator";
 
-const FOUNDERS = [OPERATOR, BUS_HOST, VAULT_OWNER, LAUNCHER];
+/** The suite's own daemons, in the order in which they start. */
+export const DAEMONS = [BUS_HOST, VAULT_OWNER, LAUNCHER] as const;
+
+const FOUNDERS: readonly string[] = [OPERATOR, ...DAEMONS];
 
 /** True for names of the suite's own: nobody enrols under one of them or one like them. */
 export function isReservedName(name: string): boolean {

@@ -34,6 +34,7 @@ export {
   ENROLLED_KINDS,
   IDENTITY_KINDS,
   IDENTITY_STATES,
+  DAEMONS,
   isReservedName,
   LAUNCHER,
   OPERATOR,

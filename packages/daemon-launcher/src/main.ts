@@ -18,7 +18,7 @@ import { endRemains } from "./io/remains.ts";
 import type { RunningProgram } from "./io/running-program.ts";
 import { Witness } from "./io/witness.ts";
 import { Runs } from "./run/runs.ts";
-import { ownKey, ownMark, SPEC } from "./spec.ts";
+import { ownMark, SPEC } from "./spec.ts";
 
 await runDaemon({ ...SPEC, start });
 
@@ -28,7 +28,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     path: paths.installation,
     mark: ownMark(paths),
     own: LAUNCHER,
-    keys: ownKey(paths),
+    keys: SPEC.keys(paths),
     title: "the launcher",
   });
   const { installation } = inForce;

@@ -40,7 +40,7 @@ import { logFiles, readLog } from "./io/log-files.ts";
 import { loadPending, savePending } from "./io/pending-store.ts";
 import { loadProfiles, saveProfiles } from "./io/profile-store.ts";
 import { listed, type Profiles } from "./profile/profiles.ts";
-import { grantsOf, ownKey, ownMark, SPEC } from "./spec.ts";
+import { grantsOf, ownMark, SPEC } from "./spec.ts";
 
 const COUNT_EVERY_MS = 60_000;
 
@@ -52,7 +52,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     path: paths.installation,
     mark: ownMark(paths),
     own: BUS_HOST,
-    keys: ownKey(paths),
+    keys: SPEC.keys(paths),
     title: "the bus",
   });
   const { installation, own } = inForce;

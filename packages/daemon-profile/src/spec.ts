@@ -1,13 +1,14 @@
 import { dirname, join } from "node:path";
-import type { DaemonSpec, Paths } from "@sesame/core-ipc/daemon";
+import { keyDirectory, type DaemonSpec, type Paths } from "@sesame/core-ipc/daemon";
 import { BUS_HOST } from "@sesame/core-types";
 
 /** All that the bus host may reach. */
 export const SPEC: Omit<DaemonSpec, "start"> = {
   name: BUS_HOST,
   lock: (paths) => paths.busLock,
+  keys: (paths) => keyDirectory(paths, BUS_HOST),
   directories: (paths) => [paths.audit, dirname(paths.profiles), grantsOf(paths)],
-  files: (paths) => [dirname(paths.installation), ownKey(paths)],
+  files: (paths) => [dirname(paths.installation)],
   // Control groups of those who connect.
   reads: ["/proc"],
   syscalls: "bus",
@@ -21,8 +22,4 @@ export function grantsOf({ authority }: Paths): string {
 /** How far it has come with the records of its installation. */
 export function ownMark({ profiles }: Paths): string {
   return join(dirname(profiles), "record.mark");
-}
-
-export function ownKey({ keys }: Paths): string {
-  return join(keys, `${BUS_HOST}.key`);
 }

@@ -39,7 +39,7 @@ import { Keeper } from "./keeper.ts";
 import { Panic } from "./panic.ts";
 import { Tickets } from "./use/tickets.ts";
 import { SecondFactor } from "./second-factor.ts";
-import { grantsOf, keptPolicy, ownKey, ownMark, SPEC } from "./spec.ts";
+import { grantsOf, keptPolicy, ownMark, SPEC } from "./spec.ts";
 
 await runDaemon({ ...SPEC, start });
 
@@ -49,7 +49,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     path: paths.installation,
     mark: ownMark(paths),
     own: VAULT_OWNER,
-    keys: ownKey(paths),
+    keys: SPEC.keys(paths),
     title: "the vault daemon",
   });
   const { installation, own } = inForce;

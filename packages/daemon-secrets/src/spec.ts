@@ -1,13 +1,14 @@
 import { dirname, join } from "node:path";
-import { BOOT_FILES, type DaemonSpec, type Paths } from "@sesame/core-ipc/daemon";
+import { BOOT_FILES, keyDirectory, type DaemonSpec, type Paths } from "@sesame/core-ipc/daemon";
 import { VAULT_OWNER } from "@sesame/core-types";
 
 /** All that the owner of the vaults may reach. */
 export const SPEC: Omit<DaemonSpec, "start"> = {
   name: VAULT_OWNER,
   lock: (paths) => paths.secretsLock,
+  keys: (paths) => keyDirectory(paths, VAULT_OWNER),
   directories: (paths) => [paths.vaults, grantsOf(paths)],
-  files: (paths) => [dirname(paths.installation), ownKey(paths)],
+  files: (paths) => [dirname(paths.installation)],
   reads: BOOT_FILES,
   syscalls: "vault",
 };
@@ -20,10 +21,6 @@ export function grantsOf({ authority }: Paths): string {
 /** How far it has come with the records of its installation. */
 export function ownMark({ vaults }: Paths): string {
   return join(vaults, "record.mark");
-}
-
-export function ownKey({ keys }: Paths): string {
-  return join(keys, `${VAULT_OWNER}.key`);
 }
 
 /** The policy that it goes by, under its own signature. */

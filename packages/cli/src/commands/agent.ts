@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import { printScope } from "@sesame/core-authority";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
+  keyFileOf,
   agentFingerprint,
   agentKeys,
   createKeyFile,
@@ -26,7 +27,7 @@ import {
   type Identity,
 } from "@sesame/core-types";
 import { readWants } from "../agents/rights.ts";
-import { keyFileOf, openKeys, pathsOf, withBus, type Context } from "../context.ts";
+import { openKeys, pathsOf, withBus, type Context } from "../context.ts";
 import { printable } from "../printable.ts";
 import type { Outcome } from "../render.ts";
 

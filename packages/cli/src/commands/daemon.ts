@@ -1,5 +1,11 @@
 import { pathsOf, type Context } from "../context.ts";
-import { daemonCommands, requireOwnDaemons, startDaemons, stopDaemons } from "../io/daemons.ts";
+import {
+  daemonCommands,
+  moveDaemonKeys,
+  requireOwnDaemons,
+  startDaemons,
+  stopDaemons,
+} from "../io/daemons.ts";
 import { requireInstallation } from "@sesame/core-ipc/daemon";
 import { nodeSuite } from "@sesame/core-crypto/node";
 import type { Outcome } from "../render.ts";
@@ -26,6 +32,7 @@ export async function daemonStop(context: Context): Promise<Outcome> {
 export async function daemonRun(context: Context): Promise<Outcome> {
   const paths = pathsOf(context);
   requireOwnDaemons(paths);
+  moveDaemonKeys(paths);
   const { identities } = requireInstallation(nodeSuite, paths);
   const { runSupervisor } = await import("../supervisor/supervisor.ts");
   process.exitCode = await runSupervisor({

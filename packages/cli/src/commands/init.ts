@@ -4,6 +4,8 @@ import { dirname, join } from "node:path";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
   createKeyFile,
+  keyDirectory,
+  keyFileOf,
   loadInstallation,
   loadSuite,
   privateDirectory,
@@ -12,10 +14,11 @@ import {
   type HeldKeys,
   type Paths,
 } from "@sesame/core-ipc/daemon";
-import { DEFAULT_CAPABILITIES, Denial, Fault, type Identity } from "@sesame/core-types";
-import { keyFileOf, openKeys, pathsOf, withBus, type Context } from "../context.ts";
+import { DAEMONS, DEFAULT_CAPABILITIES, Denial, Fault, type Identity } from "@sesame/core-types";
+import { openKeys, pathsOf, withBus, type Context } from "../context.ts";
 import { daemonFolders } from "../folders.ts";
 import { membersOf, type Member } from "../members.ts";
+import { moveDaemonKeys } from "../io/daemons.ts";
 import { promptNewPassword } from "../io/prompt.ts";
 import { changeRecord, reloadRecord } from "../io/record.ts";
 import { createRootKey, openRootKey } from "../io/root-key.ts";
@@ -28,6 +31,7 @@ const DEFAULT_PROFILE = "default";
 export async function init(context: Context): Promise<Outcome> {
   const paths = pathsOf(context);
   for (const path of directoriesOf(paths)) privateDirectory(path);
+  if (paths.system === null) moveDaemonKeys(paths);
   const existing = loadInstallation(suite, paths.installation);
   let password: Uint8Array | null = null;
   try {
@@ -62,7 +66,8 @@ export async function init(context: Context): Promise<Outcome> {
 function directoriesOf(paths: Paths): string[] {
   const mine = [paths.config, paths.keys];
   if (paths.system === null) {
-    return [...mine, paths.runtime, dirname(paths.installation), ...daemonFolders(paths)];
+    const keys = DAEMONS.map((daemon) => keyDirectory(paths, daemon));
+    return [...mine, ...keys, paths.runtime, dirname(paths.installation), ...daemonFolders(paths)];
   }
   const before = join(paths.config, "installation");
   if (!existsSync(before)) return mine;

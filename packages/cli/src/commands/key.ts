@@ -2,6 +2,7 @@ import { equalBytes } from "@sesame/core-crypto";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
   createImportedKeyFile,
+  keyFileOf,
   openForeignKey,
   openKeyFile,
   protectionOf,
@@ -10,7 +11,7 @@ import {
   rewriteKeyFile,
 } from "@sesame/core-ipc/daemon";
 import { Denial, Fault, isIdentityName, isReservedName, OPERATOR, toHex } from "@sesame/core-types";
-import { keyFileOf, openKeys, pathsOf, type Context } from "../context.ts";
+import { openKeys, pathsOf, type Context } from "../context.ts";
 import { askNewPassphrase, askPassphrase, askToChange } from "../io/passphrase.ts";
 import { printable } from "../printable.ts";
 import type { Outcome } from "../render.ts";

@@ -2,13 +2,14 @@ import { equalBytes } from "@sesame/core-crypto";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
   fingerprintOf,
+  keyFileOf,
   loadKeyFile,
   requireInstallation,
   rotated,
   type IdentityKeys,
 } from "@sesame/core-ipc/daemon";
 import { Fault, limits, type Identity } from "@sesame/core-types";
-import { keyFileOf, pathsOf, withBus, type Context } from "../context.ts";
+import { pathsOf, withBus, type Context } from "../context.ts";
 import { durationMs } from "../duration.ts";
 import { nextKeys, placeNextKeys, waitingKeys } from "../io/next-keys.ts";
 import { changeRecord, reloadRecord } from "../io/record.ts";

@@ -5,8 +5,15 @@ import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import { tailAudit } from "@sesame/core-audit";
 import { GRANT_OWNERS } from "@sesame/core-ipc/grants";
 import type { BusClient } from "@sesame/core-ipc/client";
-import { errorCode, protectionOf, requireInstallation, type Paths } from "@sesame/core-ipc/daemon";
-import { LAUNCHER, RELEASE } from "@sesame/core-types";
+import {
+  errorCode,
+  keyDirectory,
+  keyFilesIn,
+  protectionOf,
+  requireInstallation,
+  type Paths,
+} from "@sesame/core-ipc/daemon";
+import { DAEMONS, LAUNCHER, RELEASE } from "@sesame/core-types";
 import { connect, pathsOf, type Context } from "../context.ts";
 import { withLog } from "../io/audit-log.ts";
 import { isManaged } from "../systemd/managed.ts";
@@ -112,16 +119,15 @@ function suiteFact({ audit, system }: Paths): SuiteFact {
 }
 
 function damagedKeys(paths: Paths): string[] {
-  return readdirSync(paths.keys)
-    .filter((name) => name.endsWith(".key"))
-    .flatMap((name) => {
-      try {
-        protectionOf(suite, join(paths.keys, name));
-        return [];
-      } catch (cause) {
-        return [`${basename(name)}: ${cause instanceof Error ? cause.message : "unreadable"}`];
-      }
-    });
+  const directories = [paths.keys, ...DAEMONS.map((daemon) => keyDirectory(paths, daemon))];
+  return directories.flatMap(keyFilesIn).flatMap((path) => {
+    try {
+      protectionOf(suite, path);
+      return [];
+    } catch (cause) {
+      return [`${basename(path)}: ${cause instanceof Error ? cause.message : "unreadable"}`];
+    }
+  });
 }
 
 async function clockBehind(context: Context): Promise<number> {

@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path";
-import type { Paths } from "@sesame/core-ipc/daemon";
-import { BUS_HOST, Fault, LAUNCHER, VAULT_OWNER, type Identity } from "@sesame/core-types";
+import { moveIntoDirectory, type Paths } from "@sesame/core-ipc/daemon";
+import { DAEMONS, Fault, type Identity } from "@sesame/core-types";
 import { holderOf } from "../supervisor/lock-file.ts";
 import { startDetached, type Started } from "../supervisor/start.ts";
 import { isManaged } from "../systemd/managed.ts";
@@ -18,14 +18,17 @@ export function bundles(): string {
 export function daemonCommands(
   identities: readonly Pick<Identity, "name">[],
 ): { name: string; command: string; args: string[] }[] {
-  const present = [BUS_HOST, VAULT_OWNER, LAUNCHER].filter((name) =>
-    identities.some((identity) => identity.name === name),
-  );
+  const present = DAEMONS.filter((name) => identities.some((identity) => identity.name === name));
   return present.map((name) => ({
     name,
     command: process.execPath,
     args: [...NODE_FLAGS, join(bundles(), `${name}.mjs`)],
   }));
+}
+
+/** Brings the keys of installations of older releases to where the daemons look for them. */
+export function moveDaemonKeys(paths: Pick<Paths, "keys">): void {
+  for (const daemon of DAEMONS) moveIntoDirectory(paths, daemon);
 }
 
 /**
@@ -37,6 +40,7 @@ export async function startDaemons(paths: Paths): Promise<Started> {
     const { awaitSuite } = await import("../system/await-suite.ts");
     return awaitSuite(paths);
   }
+  moveDaemonKeys(paths);
   if (isManaged(paths) && holderOf(paths) === null) {
     const { startUnits } = await import("../systemd/manager.ts");
     return startUnits(paths);

@@ -2,6 +2,8 @@ import { join } from "node:path";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
   createKeyFile,
+  keyDirectory,
+  keyFileOf,
   loadKeyFile,
   pathsFrom,
   privateDirectory,
@@ -10,7 +12,7 @@ import {
 } from "@sesame/core-ipc/daemon";
 import { Denial, Fault, fromHex, toHex } from "@sesame/core-types";
 import { daemonFolders } from "../folders.ts";
-import { bundles, NODE_FLAGS } from "../io/daemons.ts";
+import { bundles, moveDaemonKeys, NODE_FLAGS } from "../io/daemons.ts";
 import { run } from "../io/run.ts";
 import { SUITE } from "../members.ts";
 import type { Account } from "./account.ts";
@@ -54,9 +56,12 @@ export function makeKeys(env: Readonly<Record<string, string | undefined>>) {
       "this is a step of another command",
       "`sesame daemon install --system --user NAME`, as root",
     );
-  for (const path of [paths.config, paths.keys, ...daemonFolders(paths)]) privateDirectory(path);
+  const directories = SUITE.map(({ name }) => keyDirectory(paths, name));
+  for (const path of [paths.config, paths.keys, ...directories, ...daemonFolders(paths)])
+    privateDirectory(path);
+  moveDaemonKeys(paths);
   const entries = SUITE.map(({ name }): [string, PublicKeys] => {
-    const path = join(paths.keys, `${name}.key`);
+    const path = keyFileOf(paths, name);
     const keys = createKeyFile(suite, path) ?? loadKeyFile(suite, path);
     if (keys === null) throw new Denial("storage-failed", "key file");
     const [noise = "", sealing = "", signing = ""] = [

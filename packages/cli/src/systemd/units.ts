@@ -81,7 +81,7 @@ export const USER_MODE: Mode = {
         ["Description", "Sesame launcher of commands with secrets"],
         ...initialised(USER_MODE),
         // Installations that an older release set up have none until `sesame init` has run again.
-        ["ConditionPathExists", `${USER_MODE.config}/keys/${LAUNCHER}.key`],
+        ["ConditionPathExists", `${USER_MODE.config}/keys/${LAUNCHER}`],
         ...partOfAll(USER_MODE),
         ["Wants", BUS_SOCKET],
         // It stops before them, and records how its programs ended.
@@ -182,7 +182,7 @@ const UNITS: Readonly<Record<string, Render>> = {
         `${mode.config}/audit ${mode.config}/profiles ${mode.config}/authority/${BUS_HOST}`,
       ],
       ["InaccessiblePaths", `${mode.config}/vaults`],
-      ...onlyKeyOf(mode, BUS_HOST),
+      ...onlyKeysOf(mode, BUS_HOST),
       ["LimitNOFILE", "4096"],
       ["MemoryMax", "512M"],
       ...mode.services,
@@ -206,7 +206,7 @@ const UNITS: Readonly<Record<string, Render>> = {
       ...running(program, mode, VAULT_OWNER),
       ["ReadWritePaths", `${mode.config}/vaults ${mode.config}/authority/${VAULT_OWNER}`],
       ["InaccessiblePaths", `${mode.config}/audit`],
-      ...onlyKeyOf(mode, VAULT_OWNER),
+      ...onlyKeysOf(mode, VAULT_OWNER),
       ["LimitNOFILE", "1024"],
       // Argon2id may take 1 GiB, where a vault's header says so. docs/VAULT.md
       ["MemoryMax", "1280M"],
@@ -258,10 +258,13 @@ function running({ node, bundles }: Program, { runtime }: Mode, daemon: string):
 }
 
 /** The keys of others, the operator's and the root key above all, are not there. */
-function onlyKeyOf({ config, keyFolder }: Mode, daemon: string): Directives {
+function onlyKeysOf({ config, keyFolder }: Mode, daemon: string): Directives {
+  const own = `${config}/keys/${daemon}`;
   return [
     ["TemporaryFileSystem", `${config}/keys:${keyFolder}`],
-    ["BindReadOnlyPaths", `-${config}/keys/${daemon}.key`],
+    ["BindPaths", `-${own}`],
+    // It erases former keys.
+    ["ReadWritePaths", `-${own}`],
   ];
 }
 

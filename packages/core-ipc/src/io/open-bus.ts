@@ -1,7 +1,7 @@
-import { join } from "node:path";
 import type { Suite } from "@sesame/core-crypto";
 import { BUS_HOST, Fault, OPERATOR } from "@sesame/core-types";
 import { identityOf, loadInstallation, type Installation } from "../install/installation.ts";
+import { keyFileOf } from "../install/key-directory.ts";
 import { openKeyFile, type HeldKeys } from "../install/key-file.ts";
 import { pathsFrom, type Paths } from "../install/paths.ts";
 import { connectBus, type BusClient } from "./bus-client.ts";
@@ -36,7 +36,7 @@ export async function openBus(options: OpenOptions): Promise<BusClient> {
 
 function keysOf({ suite, as = OPERATOR, passphrase }: OpenOptions, paths: Paths) {
   if (as === null) return null;
-  return openKeyFile(suite, join(paths.keys, `${as}.key`), passphrase ?? nobodyToAsk);
+  return openKeyFile(suite, keyFileOf(paths, as), passphrase ?? nobodyToAsk);
 }
 
 function nobodyToAsk(): never {

@@ -39,6 +39,8 @@ export type DaemonSpec = {
   readonly name: string;
   /** Only one process may hold it. */
   readonly lock: (paths: Paths) => string;
+  /** Where its keys lie. */
+  readonly keys: (paths: Paths) => string;
   /** Directories that it works in besides the runtime directory; made before it is confined. */
   readonly directories: (paths: Paths) => readonly string[];
   /** Single files that it may read. */
@@ -109,6 +111,8 @@ function rulesOf(spec: DaemonSpec, paths: Paths): PathRule[] {
       path,
       access: "read-write-create" as const,
     })),
+    // Former keys are erased by the daemon itself.
+    { path: spec.keys(paths), access: "read-write-create", optional: true },
     ...[...spec.files(paths), ...(spec.reads ?? [])].map((path) => ({
       path,
       access: "read" as const,
