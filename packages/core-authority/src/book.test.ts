@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { GrantBook, type Asking, type BookOptions } from "./book.ts";
+import type { Party, Trust } from "./chain.ts";
 import { AuthorityError } from "./errors.ts";
 import type { Grant, SignedGrant } from "./grant.ts";
 import { parseScope } from "./scope.ts";
@@ -419,4 +420,78 @@ test("[AUTH-31] a book is what was stored of it and the changes since", () => {
   assert.equal(read.chain(below[0]?.grant.id ?? "", ADMIN, desk.clock.now()), null);
   for (const chain of [early, gone])
     assert.equal(read.issue(chain, operator.id, desk.clock.now()), "replayed");
+});
+
+test("[AUTH-42] another record is checked against the chains of whom it says something else", () => {
+  // SECURITY: who was revoked would keep what it was given, or what it has handed on.
+  const desk = new Desk();
+  const above = desk.give(operator, ci, { scope: parseScope("secret-use:ci/**+1") });
+  const below = desk.give(ci, job, {}, above);
+  const other = desk.give(operator, stranger);
+  let verified = 0;
+  const adopt = (members: readonly Member[], changes: Partial<Trust> = {}): void => {
+    const { verifier, ...trust } = trustIn(members);
+    const counted: Trust["verifier"] = {
+      ed25519Verify: (...given) => {
+        verified += 1;
+        return verifier.ed25519Verify(...given);
+      },
+    };
+    desk.book.trust({ ...trust, verifier: counted, ...changes }, desk.clock.now());
+  };
+  const living = () =>
+    [above, below, other].map(([leaf]) => desk.book.holds(leaf?.grant.id ?? "", desk.clock.now()));
+  adopt(everybody);
+  assert.equal(verified, 0, "it says the same");
+  assert.deepEqual(living(), [true, true, true]);
+
+  const changed = (changes: Partial<Party>): Member[] => [
+    operator,
+    Object.assign(Object.create(ci) as Member, { party: { ...ci.party, ...changes } }),
+    job,
+    stranger,
+  ];
+  adopt(changed({ scope: parseScope("secret-list lock") }));
+  assert.equal(verified, 3, "the chains of two grants, of one and of two links");
+  assert.deepEqual(living(), [true, true, true]);
+  adopt(changed({ signingKey: job.party.signingKey, formerKeys: [ci.party.signingKey] }));
+  assert.deepEqual(living(), [true, true, true]);
+  adopt(changed({ signingKey: job.party.signingKey }));
+  assert.deepEqual(living(), [true, false, true], "what it signed itself is not its own any more");
+  adopt(changed({ revoked: true }));
+  assert.deepEqual(living(), [false, false, true]);
+  verified = 0;
+  adopt(everybody.filter((member) => member !== stranger));
+  assert.deepEqual(living(), [false, false, false]);
+  assert.equal(verified, 0);
+  desk.give(operator, ci);
+  adopt(everybody, { installation: numbered(1) });
+  assert.equal(desk.book.size, 0);
+});
+
+test("[AUTH-44] parties to grants see theirs in pages, administrators see all", () => {
+  const desk = new Desk();
+  const scope = parseScope("secret-use:ci/**+1");
+  const chains = [
+    desk.give(operator, ci, { scope }),
+    desk.give(operator, ci),
+    desk.give(operator, job),
+  ];
+  chains.push(desk.give(ci, stranger, {}, chains[0]));
+  const ids = chains.map(([leaf]) => leaf?.grant.id ?? "");
+  const seen = (member: Member, admin = false, after: string | null = null, most = 9): string[] =>
+    desk.book
+      .list({ id: member.id, admin }, after, most, desk.clock.now())
+      .map(({ signed }) => signed.grant.id);
+  const sorted = (...which: number[]) => which.map((i) => ids[i] ?? "").sort();
+  assert.deepEqual(seen(operator, true), sorted(0, 1, 2, 3));
+  assert.deepEqual(seen(operator), sorted(0, 1, 2));
+  assert.deepEqual(seen(ci), sorted(0, 1, 3));
+  assert.deepEqual(seen(stranger), sorted(3));
+  const [first = "", second = ""] = sorted(0, 1, 3);
+  assert.deepEqual(seen(ci, false, null, 1), [first]);
+  assert.deepEqual(seen(ci, false, first, 1), [second]);
+  desk.book.revoke(ids[0] ?? "", ADMIN, desk.clock.now());
+  assert.deepEqual(seen(ci), sorted(1));
+  assert.deepEqual(seen(stranger), []);
 });

@@ -1,6 +1,7 @@
 import { bytes, decode, encode, list, struct, uint, Violation } from "@sesame/core-types";
 import {
   resolveChain,
+  sameParty,
   servesProfile,
   servesProgram,
   type Authority,
@@ -15,7 +16,7 @@ import {
   type PointOfUse,
   type SignedGrant,
 } from "./grant.ts";
-import { IdIndex } from "./id-index.ts";
+import { Groups } from "./groups.ts";
 import { Ledger, type Ended, type LedgerOptions, type Now, type Revoker } from "./ledger.ts";
 import type { Ending } from "./ledger-state.ts";
 import { CLOCK_TOLERANCE_MS, MAX_CHAIN, MAX_GRANT_BYTES, MAX_GRANTS } from "./limits.ts";
@@ -63,7 +64,8 @@ export type BookOptions = LedgerOptions & {
 type Entry = {
   readonly signed: SignedGrant;
   readonly encoded: Uint8Array;
-  readonly authority: Authority;
+  /** As the record that is in force makes it. */
+  authority: Authority;
   /** Unix milliseconds of the latest date of issue along the chain. */
   readonly issuedAtMs: number;
   /** Whether a link limits how often it may be used. */
@@ -95,7 +97,8 @@ export class GrantBook {
   readonly #ledger: Ledger;
   /** Living grants by id. */
   readonly #entries = new Map<string, Entry>();
-  readonly #byDelegatee = new IdIndex();
+  readonly #byDelegatee = new Groups<Entry>();
+  readonly #byDelegator = new Groups<Entry>();
   /** Ids of entries that `takeChanges` has yet to give out. */
   readonly #entered = new Set<string>();
   readonly #spent = new Map<string, Spent>();
@@ -244,7 +247,7 @@ export class GrantBook {
   #able(asking: Omit<Asking, "executable">, now: Now): readonly Entry[] | Reason | null {
     this.#settle(now);
     const { caller } = asking;
-    const held = this.#byDelegatee.of(caller).flatMap((id) => this.#entries.get(id) ?? []);
+    const held = this.#byDelegatee.of(caller);
     if (held.length === 0) return this.#lastEnding.get(caller) ?? null;
     const current = held.filter(({ issuedAtMs }) => isDated(issuedAtMs, now));
     if (current.length === 0) return "not-yet-valid";
@@ -283,13 +286,18 @@ export class GrantBook {
   /** Living grants in the order of their ids, from after one of them; those that a viewer may see. */
   list(viewer: Revoker, after: string | null, most: number, now: Now): Held[] {
     this.#settle(now);
-    const ids = [...this.#entries.keys()].filter((id) => after === null || id > after).sort();
+    const { id: viewing, admin } = viewer;
+    const seen = admin
+      ? [...this.#entries.values()]
+      : [...this.#byDelegatee.of(viewing), ...this.#byDelegator.of(viewing)];
+    const signed = seen
+      .map((entry) => entry.signed)
+      .filter(({ grant }) => after === null || grant.id > after)
+      .sort((a, b) => (a.grant.id < b.grant.id ? -1 : 1));
     const held: Held[] = [];
-    for (const id of ids) {
-      const entry = this.#entries.get(id);
-      if (entry === undefined || !isParty(entry.signed, viewer)) continue;
-      const standing = this.#ledger.standing(entry.signed, now);
-      if (standing.live) held.push({ signed: entry.signed, usesLeft: standing.usesLeft });
+    for (const one of signed) {
+      const standing = this.#ledger.standing(one, now);
+      if (standing.live) held.push({ signed: one, usesLeft: standing.usesLeft });
       if (held.length === most) break;
     }
     return held;
@@ -314,15 +322,22 @@ export class GrantBook {
     return chain.some((link) => isParty(link, viewer)) ? chain : null;
   }
 
-  /** Goes by another record from now on: what it does not bear ends. */
+  /**
+   * Goes by another record from now on: what it does not bear ends. Only chains of whom the record
+   * says something else are gone through again.
+   */
   trust(trust: Trust, now: Now): void {
     this.#settle(now);
+    const isOther = compared(this.#trust, trust);
     this.#trust = trust;
+    const isConcerned = (chain: readonly SignedGrant[]): boolean =>
+      chain.some(({ grant }) => isOther(grant.delegator) || isOther(grant.delegatee));
     for (const [id, entry] of [...this.#entries].sort(byDepth)) {
       if (!this.#entries.has(id)) continue;
       const chain = this.#chainAbove(entry.signed);
+      if (!isConcerned(chain)) continue;
       const verdict = resolveChain(chain, trust, now.wallMs);
-      if (verdict.allowed) this.#entries.set(id, { ...entry, authority: verdict });
+      if (verdict.allowed) entry.authority = verdict;
       else this.#ledger.revoke(id, this.#authority, now);
       this.#settle(now);
     }
@@ -366,16 +381,18 @@ export class GrantBook {
   #enter(chain: readonly SignedGrant[], authority: Authority): void {
     const [signed] = chain;
     if (signed === undefined) return;
-    const { id, delegatee } = signed.grant;
-    this.#entries.set(id, {
+    const { id, delegator, delegatee } = signed.grant;
+    const entry: Entry = {
       signed,
       encoded: encodeGrant(signed),
       authority,
       issuedAtMs: Math.max(...chain.map(({ grant }) => grant.issuedAtMs)),
       counted: chain.some(({ grant }) => grant.maxUses !== null),
-    });
+    };
+    this.#entries.set(id, entry);
     this.#entered.add(id);
-    this.#byDelegatee.add(delegatee, id);
+    this.#byDelegatee.add(delegatee, id, entry);
+    this.#byDelegator.add(delegator, id, entry);
   }
 
   /** From a living grant to the root. */
@@ -407,6 +424,7 @@ export class GrantBook {
       this.#entries.delete(end.id);
       this.#entered.delete(end.id);
       this.#byDelegatee.remove(end.delegatee, end.id);
+      this.#byDelegator.remove(end.delegator, end.id);
       if (end.why !== "used-up" && end.why !== "parent-ended") this.#endSpentBelow(end.id);
       this.#lastEnding.set(end.delegatee, end.why);
       this.#ended.push(end);
@@ -420,8 +438,9 @@ function draw(asking: Asking, fit: readonly Entry[]): Drawing | Reason {
   const drawn = new Map<string, Authority>();
   const take = (name: string | null): boolean => {
     // One that is drawn on already costs nothing more.
-    const able = usable.filter(({ authority: { scope } }) => covers(scope, capability, name));
-    const entry = able.find(({ signed }) => drawn.has(signed.grant.id)) ?? able[0];
+    const isAble = ({ authority }: Entry): boolean => covers(authority.scope, capability, name);
+    const entry =
+      usable.find((one) => drawn.has(one.signed.grant.id) && isAble(one)) ?? usable.find(isAble);
     if (entry === undefined) return false;
     drawn.set(entry.signed.grant.id, entry.authority);
     return true;
@@ -455,6 +474,17 @@ function chainOf(leaf: SignedGrant, find: (id: string) => SignedGrant | undefine
     above = link.grant.parent;
   }
   return chain;
+}
+
+/** Whether two records say something else of an identity; for chains, that is. */
+function compared(before: Trust, after: Trust): (id: string) => boolean {
+  if (before.installation !== after.installation) return () => true;
+  const known = new Map<string, boolean>();
+  return (id) => {
+    const isOther = known.get(id) ?? !sameParty(before.party(id), after.party(id));
+    known.set(id, isOther);
+    return isOther;
+  };
 }
 
 /** As for a chain that is shown; written so that a clock which is no number refuses. */

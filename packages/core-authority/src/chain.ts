@@ -5,7 +5,7 @@ import { isSignedGrant, type Grant, type PointOfUse, type SignedGrant } from "./
 import type { Now, Standing } from "./ledger.ts";
 import { CLOCK_TOLERANCE_MS, MAX_CHAIN } from "./limits.ts";
 import type { Reason } from "./reasons.ts";
-import { covers, handOn, meet, type Scope, type Verb } from "./scope.ts";
+import { covers, handOn, meet, printScope, type Scope, type Verb } from "./scope.ts";
 
 // What a chain of grants allows. Decided by whoever owns what is asked for, from signatures and its
 // own pinned records alone. docs/AUTHORITY.md, Chains.
@@ -20,6 +20,22 @@ export type Party = {
   readonly formerKeys?: readonly Uint8Array[];
   readonly revoked: boolean;
 };
+
+/** Whether the same is known of both. */
+export function sameParty(one: Party | null, other: Party | null): boolean {
+  if (one === null || other === null) return one === other;
+  const keysOf = ({ signingKey, formerKeys = [] }: Party): readonly Uint8Array[] => [
+    signingKey,
+    ...formerKeys,
+  ];
+  const [keys, others] = [keysOf(one), keysOf(other)];
+  return (
+    one.revoked === other.revoked &&
+    printScope(one.scope) === printScope(other.scope) &&
+    keys.length === others.length &&
+    keys.every((key, i) => equalBytes(key, others[i] ?? new Uint8Array()))
+  );
+}
 
 /** What a verifier goes by: nothing in here comes with the chain. */
 export type Trust = {
