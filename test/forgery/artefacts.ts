@@ -319,6 +319,7 @@ export const UNSIGNED: Readonly<Record<string, string>> = {
   "sesame audit entry v1": "hashed: an entry of the audit log",
   "sesame fingerprint v1\n": "hashed: what people compare",
   "sesame grants v1\n": "first line of a file with a checksum",
+  "sesame grants v2\n": "first line of a file whose frames have checksums",
   "sesame root key v1": "associated data of the box that holds the root key",
   "sesame sealed call v1\n": "prologue of a handshake",
 };
