@@ -11,7 +11,7 @@ import { exchange } from "./docs-exchange.mjs";
 const { AUTHENTICATIONS, DENIALS, describe, EXIT_CODES, EXPOSURES, KEY_MEMORY } = core;
 const { limits, MESSAGES, RATE_CLASSES, RATE_LIMITS } = core;
 const root = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
-const DOCUMENTS = ["docs/PROTOCOL.md", "docs/EXIT_CODES.md", "docs/SIGNALS.md"];
+const DOCUMENTS = ["docs/PROTOCOL.md", "docs/POLICY.md", "docs/EXIT_CODES.md", "docs/SIGNALS.md"];
 
 const row = (...cells) => `| ${cells.join(" | ")} |`;
 const table = (head, rows) => [row(...head), row(...head.map(() => "---")), ...rows].join("\n");
@@ -64,6 +64,14 @@ function messages() {
       : `${name} ${describe(params)}\n    -> ${describe(result)}`,
   );
   return `${table(head, rows)}\n\n\`\`\`text\n${shapes.join("\n")}\n\`\`\``;
+}
+
+/** What no policy holds back. */
+function repairs() {
+  const names = Object.entries(MESSAGES).flatMap(([name, { repair }]) =>
+    repair ? [code(name)] : [],
+  );
+  return names.sort().join(", ");
 }
 
 function denials() {
@@ -130,6 +138,7 @@ function factors() {
 }
 
 const BLOCKS = {
+  repair: repairs,
   rules,
   factors,
   rates,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { signEnvelope } from "@sesame/core-crypto/dsse";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
@@ -18,6 +18,7 @@ const READER = {
 } as const;
 const PROD = { profile: "default", name: "prod/db" };
 const DEV = { profile: "default", name: "dev/db" };
+const PROBE = Buffer.from("{}");
 const [DATA, INTEGRITY] = [65, 76];
 
 let home: Home;
@@ -66,10 +67,11 @@ function install(rules: readonly object[], mode?: string): void {
   assert.match(home.must(["policy", "install", out]), /is in force/);
 }
 
-/** Signs with any key, about any time and version, and has the daemon read it. */
+/** Signs with any key, about any time and version, and gives it to an owner. */
 function offer(
   key: string,
   change: { version?: number; createdMs?: number } = {},
+  to: "policy.install" | "bus-policy.install" = "policy.install",
 ): Promise<unknown> {
   const keys = loadKeyFile(suite, join(home.paths.keys, `${key}.key`));
   assert.ok(keys !== null);
@@ -79,8 +81,8 @@ function offer(
   const text = stampPolicy(readFileSync(write([])), stamp);
   const { signingKey: publicKey, signingSeed } = keys;
   const sign = (message: Uint8Array): Uint8Array => suite.ed25519Sign(signingSeed, message);
-  writeFileSync(home.paths.policy, signEnvelope(POLICY_TYPE, text, [{ publicKey, sign }]));
-  return operator.call("policy.reload", {});
+  const envelope = signEnvelope(POLICY_TYPE, text, [{ publicKey, sign }]);
+  return operator.call(to, { file: Buffer.from(envelope) });
 }
 
 async function read(bus: BusClient, what = PROD): Promise<string> {
@@ -110,7 +112,7 @@ test("[POLICY-2] [POLICY-9] a ceiling ends at once what enrolment allows, also i
     home,
     "the installation",
     ({ action, object, outcome }) =>
-      action === "policy.reload" && /^policy \d+$/.test(object ?? "") && outcome === "ok",
+      action === "policy.install" && /^policy \d+$/.test(object ?? "") && outcome === "ok",
   );
   assert.match(home.must(["policy", "show"]), /not-prod +ai +everything +at most \[secret-list/);
   const said = home.must(["policy", "test", "agent", "secret-read", "prod/db", "-p", "default"]);
@@ -168,8 +170,10 @@ test("[POLICY-7] only the root key, or one that was given it, signs policies", a
   // SECURITY: a program that reads the operator's key file would lift what restrains it.
   install([{ name: "not-prod", who: agents, demand: { ceiling: "" } }]);
   for (const key of ["operator", "agent", "daemon-profile"])
-    await assert.rejects(offer(key), denial("policy-refused", "policy-untrusted"), key);
-  await assert.rejects(agent.call("policy.reload", {}), denial("capability-missing"));
+    for (const to of ["policy.install", "bus-policy.install"] as const)
+      await assert.rejects(offer(key, {}, to), denial("policy-refused", "policy-untrusted"), key);
+  for (const to of ["policy.install", "bus-policy.install"] as const)
+    await assert.rejects(agent.call(to, { file: PROBE }), denial("capability-missing"));
   await assert.rejects(read(agent), denial("capability-missing"));
   await offer("signer");
   assert.equal(await read(agent), "prod value");
@@ -185,14 +189,13 @@ test("[POLICY-8] what is old, stale or from the future leaves the one before in 
     [{ version: stale, createdMs: stale }, "policy-stale"],
     [{ version: future, createdMs: future }, "policy-future"],
   ] as const)
-    await assert.rejects(offer("signer", change), denial("policy-refused", why), why);
-  writeFileSync(home.paths.policy, "{}");
-  await assert.rejects(
-    operator.call("policy.reload", {}),
-    denial("policy-refused", "policy-malformed"),
-  );
-  rmSync(home.paths.policy);
-  await assert.rejects(operator.call("policy.reload", {}), denial("policy-refused"));
+    for (const to of ["policy.install", "bus-policy.install"] as const)
+      await assert.rejects(offer("signer", change, to), denial("policy-refused", why), why);
+  for (const to of ["policy.install", "bus-policy.install"] as const)
+    await assert.rejects(
+      operator.call(to, { file: PROBE }),
+      denial("policy-refused", "policy-malformed"),
+    );
   await assert.rejects(read(agent), denial("capability-missing"));
   const slip = home.run(["policy", "sign", write([{ name: "x", demand: {} }])], `${PASSWORD}\n`);
   assert.equal(slip.exit, DATA);
@@ -202,10 +205,10 @@ test("[POLICY-8] what is old, stale or from the future leaves the one before in 
   assert.match(slip.err, /policy-invalid: rule x/);
 });
 
-test("[POLICY-9] a restart keeps the policy, also without the operator's copy", async () => {
+test("[POLICY-9] a restart keeps the policy", async () => {
   // SECURITY: a restart, which anybody can bring about, would end all rules.
   install([{ name: "kept", who: agents, demand: { ceiling: "" } }]);
-  await restart(() => rmSync(home.paths.policy, { force: true }));
+  await restart(() => undefined);
   await assert.rejects(read(agent), denial("capability-missing"));
   assert.match(home.must(["policy", "show"]), /kept/);
   assert.match(home.must(["policy", "install", file("policy.json")]), /in force already/);
@@ -213,15 +216,20 @@ test("[POLICY-9] a restart keeps the policy, also without the operator's copy", 
 
 test("[POLICY-11] a policy that was removed, or put back, is missed by the vaults", async () => {
   // SECURITY: whoever can write the daemon's directory would end all rules, or bring back old ones.
-  const kept = join(home.paths.vaults, "policy.json");
-  const old = file("old.json");
+  const places = [home.paths.vaults, dirname(home.paths.profiles)];
+  const all = places.map((place) => join(place, "policy.json"));
+  const old = (kept: string): string => file(`${all.indexOf(kept)}-old.json`);
   install([{ name: "old", who: agents, demand: { approval: true } }]);
-  copyFileSync(kept, old);
+  for (const kept of all) copyFileSync(kept, old(kept));
   install([{ name: "new", who: agents, demand: { ceiling: "" } }]);
-  for (const attack of [() => rmSync(kept), () => copyFileSync(old, kept)]) {
-    await restart(attack);
+  const attacks = [rmSync, (kept: string) => copyFileSync(old(kept), kept)];
+  for (const attack of attacks) {
+    await restart(() => {
+      for (const kept of all) attack(kept);
+    });
     await assert.rejects(read(agent), denial("policy-missing"));
     await assert.rejects(read(operator), denial("policy-missing"));
+    await assert.rejects(operator.call("audit.files", {}), denial("policy-missing"));
     assert.equal(home.run(["policy", "show"]).exit, INTEGRITY);
     await operator.call("vault.lock", { profile: null });
     const password = Buffer.from(PASSWORD);
@@ -239,10 +247,12 @@ test("[POLICY-11] a policy that was removed, or put back, is missed by the vault
   }
   await disconnect();
   home.must(["daemon", "stop"]);
-  const good = readFileSync(kept);
-  writeFileSync(kept, good.subarray(0, 100));
-  assert.notEqual(home.run(["daemon", "start"]).exit, 0);
-  writeFileSync(kept, good);
+  for (const kept of all) {
+    const good = readFileSync(kept);
+    writeFileSync(kept, good.subarray(0, 100));
+    assert.notEqual(home.run(["daemon", "start"]).exit, 0);
+    writeFileSync(kept, good);
+  }
   home.must(["unlock"], `${PASSWORD}\n`);
   await connect();
 });

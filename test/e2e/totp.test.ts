@@ -6,11 +6,17 @@ import type { BusClient } from "@sesame/core-ipc/client";
 import { totpCode, totpStep } from "@sesame/core-crypto/totp";
 import { Denial, type DenialCode } from "@sesame/core-types";
 import { eventually } from "../helpers/eventually.ts";
-import { Home, PASSWORD } from "../helpers/home.ts";
+import { Home, PASSWORD, SESAME } from "../helpers/home.ts";
+import { onTerminal } from "../helpers/terminal.ts";
 
 const PROD = { profile: "default", name: "prod/db" };
 const profile = "default";
 const DENIED = 77;
+const CODES = {
+  name: "codes",
+  what: { capabilities: ["secret-read"], secrets: ["prod/**"] },
+  demand: { totp: true },
+};
 
 let home: Home;
 let operator: BusClient;
@@ -51,6 +57,13 @@ async function fresh(): Promise<string> {
   return totpCode(secret, step);
 }
 
+function installRules(rules: readonly object[]): void {
+  writeFileSync(join(home.path, "rules.json"), JSON.stringify({ mode: "enforce", rules }));
+  const out = join(home.path, "policy.json");
+  home.must(["policy", "sign", join(home.path, "rules.json"), "--out", out], `${PASSWORD}\n`);
+  home.must(["policy", "install", out]);
+}
+
 const give = (bus: BusClient, code: string): Promise<unknown> =>
   bus.call("totp.verify", { profile, code: Buffer.from(code) });
 
@@ -81,17 +94,7 @@ test("[TOTP-3] codes come into force with a first code, and are replaced with on
 
 test("[TOTP-5] a rule's secret takes a code, on this connection, also from the operator", async () => {
   // SECURITY: a program that reads the operator's key file would read every secret.
-  const rules = [
-    {
-      name: "codes",
-      what: { capabilities: ["secret-read"], secrets: ["prod/**"] },
-      demand: { totp: true },
-    },
-  ];
-  writeFileSync(join(home.path, "rules.json"), JSON.stringify({ mode: "enforce", rules }));
-  const out = join(home.path, "policy.json");
-  home.must(["policy", "sign", join(home.path, "rules.json"), "--out", out], `${PASSWORD}\n`);
-  home.must(["policy", "install", out]);
+  installRules([CODES]);
   await assert.rejects(read(operator), denial("totp-needed"));
   const cli = home.run(["secret", "get", "prod/db"]);
   assert.equal(cli.exit, DENIED);
@@ -104,6 +107,40 @@ test("[TOTP-5] a rule's secret takes a code, on this connection, also from the o
   const other = await home.connect();
   await assert.rejects(read(other), denial("totp-needed"));
   await other.close();
+});
+
+test("[TOTP-5] a rule demands codes for what changes, is approved or is read elsewhere, too", async () => {
+  // SECURITY: who may not read without a code would write, approve or read the log instead.
+  const capabilities = ["secret-write", "secret-delete", "secret-list", "admin", "audit-read"];
+  installRules([{ name: "codes", what: { capabilities }, demand: { totp: true } }]);
+  const bus = await home.connect();
+  const attempts = [
+    () => bus.call("secret.set", { profile, name: "new", value: Buffer.from("new") }),
+    () => bus.call("secret.list", { profile }),
+    () => bus.call("approval.list", {}),
+    () => bus.call("agent.list", {}),
+    () => bus.call("audit.files", {}),
+    () => bus.call("secret.delete", { profile, name: "new" }),
+  ];
+  for (const attempt of attempts) await assert.rejects(attempt(), denial("totp-needed"));
+  await give(bus, await fresh());
+  for (const attempt of attempts) await attempt();
+  // Reading is no part of the rule; who has no code can still lock, look, and change the policy.
+  assert.equal(await read(operator), "prod value");
+  home.must(["status"]);
+  home.must(["policy", "show"]);
+  await bus.call("vault.lock", { profile: null });
+  await assert.rejects(bus.call("audit.files", {}), denial("totp-missing"));
+  await bus.close();
+  home.must(["unlock"], `${PASSWORD}\n`);
+  const typed = await fresh();
+  const session = await onTerminal([SESAME, "secret", "list"], { env: home.env, cwd: home.path }, [
+    ["One-time code of profile default", `${typed}\r`],
+  ]);
+  assert.equal(session.exit, 0, session.shown);
+  assert.match(session.shown, /prod\/db/);
+  assert.ok(!session.shown.includes(typed));
+  installRules([CODES]);
 });
 
 test("[TOTP-2] a code that was used is refused, also after a restart", async () => {

@@ -18,7 +18,7 @@ import {
   loadInstallation,
   saveInstallation,
 } from "../../packages/core-ipc/src/install/installation.ts";
-import { Policies } from "../../packages/daemon-secrets/src/io/policies.ts";
+import { PolicyKeeper } from "../../packages/core-ipc/src/io/policy-keeper.ts";
 import { contradiction } from "../../packages/core-ipc/src/install/record-mark.ts";
 import { CryptoError } from "@sesame/core-crypto";
 import { openEnvelope, signEnvelope } from "@sesame/core-crypto/dsse";
@@ -283,10 +283,9 @@ const IN_FORCE: Artefact = {
   read: (bytes, { installation, keys }) =>
     underAny(keys, (publicKey) =>
       fromFolder(bytes, (kept) => {
-        const { policy } = new Policies({
+        const { policy } = new PolicyKeeper({
           suite,
           clock: { wallMs: () => NOW_MS, monotonicMs: () => 0 },
-          offered: `${kept}.offered`,
           kept,
           own: { publicKey, seed: KEY(0) },
           installation: () => ({ id: installation, rootKey: KEY(0), serial: 0, identities: [] }),

@@ -61,7 +61,9 @@ export class CompromisedHost {
   reply: (payload: Uint8Array, asked: Captured) => Uint8Array = (payload) => payload;
   /** What it says of a panic. */
   panic = false;
-  /** What the owner told it of one. */
+  /** The version of the policy that it says it has. */
+  policy = 0;
+  /** What the owner told it of a panic. */
   readonly told: boolean[] = [];
   readonly #server: Server;
   readonly #keys: IdentityKeys["noise"];
@@ -202,6 +204,8 @@ export class CompromisedHost {
           panic: this.panic,
           you: line.sender?.name ?? null,
         });
+      case MESSAGES["bus-policy.compare"].tag:
+        return encode(MESSAGES["bus-policy.compare"].result, { version: this.policy });
       case MESSAGES["bus.panic"].tag:
         this.told.push(decode(MESSAGES["bus.panic"].params, payload).held);
         return encode(nothing, {});

@@ -27,6 +27,12 @@ export function pathsOf({ env }: Context): Paths {
   return pathsFrom(env);
 }
 
+/** Does what can be done at a terminal about a denial; loaded where there is one. */
+async function meet(bus: BusClient, denial: Denial): Promise<boolean> {
+  if (denial.code !== "totp-needed") return false;
+  return (await import("./io/give-code.ts")).giveCode(bus, denial);
+}
+
 /** Opens the keys of the context's identity, with its passphrase if need be; null without a file. */
 export function openKeys({ env, identity }: Context): Promise<HeldKeys | null> {
   const path = keyFileOf(pathsFrom(env), identity);
@@ -47,7 +53,7 @@ export async function connect(context: Context, start = true): Promise<BusClient
   const { identity } = context;
   if (identity !== OPERATOR) requireKeyFile(paths, identity);
   const keys = context.keys ?? (await openKeys(context));
-  const open = (): Promise<BusClient> => openBus({ suite: nodeSuite, keys, paths });
+  const open = (): Promise<BusClient> => openBus({ suite: nodeSuite, keys, paths, meet });
   try {
     const bus = await open();
     if (!start || !(await mayBeStarting(paths, bus))) return bus;

@@ -91,3 +91,4 @@ export { SealedOwner } from "./seal/sealed-owner.ts";
 export { measurePosture } from "./io/posture.ts";
 export { BOOT_FILES, bootClock, bootId } from "./io/boot-clock.ts";
 export { GrantKeeper, type GrantKeeperOptions } from "./io/grant-keeper.ts";
+export { PolicyKeeper, type NextPolicy, type PolicyKeeperOptions } from "./io/policy-keeper.ts";

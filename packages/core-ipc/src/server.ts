@@ -18,6 +18,8 @@ export {
   type Permit,
 } from "./bus/gate.ts";
 export { grantHandlers, type GrantDesk } from "./bus/grant-handlers.ts";
+export { policyGuard, type AtPolicy, type PolicyGuardOptions } from "./bus/policy-guard.ts";
+export { policyHandlers, type PolicyDesk } from "./bus/policy-handlers.ts";
 export { rateLimit, type RateLimit } from "./bus/rate-limit.ts";
 export { RateWindows } from "./bus/rate-windows.ts";
 export { Registry } from "./bus/registry.ts";

@@ -92,11 +92,16 @@ test("[POLICY-7] no bit of a signed policy can be turned", () => {
 
 test("[POLICY-8] only a higher version, signed just now, follows", () => {
   // SECURITY: an old policy, signed as well as the present one, would bring back what it allowed.
-  const next = (change: Partial<Stamp>, highest: number, wallMs = NOW_MS): void =>
-    expectNext(openPolicy(suite, signed({ ...STAMP, ...change }), trust).policy, highest, wallMs);
+  const next = (change: Partial<Stamp>, before: number, wallMs = NOW_MS, seen = before): void => {
+    const { policy } = openPolicy(suite, signed({ ...STAMP, ...change }), trust);
+    expectNext(policy, { before, seen }, wallMs);
+  };
   next({}, 6);
   next({}, 0);
-  for (const highest of [7, 8]) assert.throws(() => next({}, highest), failure("policy-older"));
+  for (const before of [7, 8]) assert.throws(() => next({}, before), failure("policy-older"));
+  // What another owner has may come into force here; what it had before may not.
+  next({}, 6, NOW_MS, 7);
+  assert.throws(() => next({}, 6, NOW_MS, 8), failure("policy-older"));
   next({}, 6, NOW_MS + MAX_AGE_MS);
   assert.throws(() => next({}, 6, NOW_MS + MAX_AGE_MS + 1), failure("policy-stale"));
   next({}, 6, NOW_MS - MAX_AHEAD_MS);

@@ -2,6 +2,7 @@ import { limits, type Identity } from "@sesame/core-types";
 import { CryptoError, type Suite } from "@sesame/core-crypto";
 import { MAX_TRUSTED_KEYS, openEnvelope } from "@sesame/core-crypto/dsse";
 import { PolicyError, type PolicyFailure } from "./failures.ts";
+import { expectHeld } from "./held.ts";
 import { MAX_AGE_MS, MAX_AHEAD_MS } from "./limits.ts";
 import type { Policy } from "./policy.ts";
 import { parsePolicy } from "./text.ts";
@@ -45,7 +46,7 @@ const FAILURES: Readonly<Record<string, PolicyFailure>> = {
 };
 
 /**
- * The policy of a signed file, and its text as it was signed.
+ * The policy of a signed file that is to be installed, and its text as it was signed.
  *
  * @throws {PolicyError}
  */
@@ -58,19 +59,25 @@ export function openPolicy(
   const text = opened(() => openEnvelope(suite, file, trust).payload);
   const policy = parsePolicy(text);
   if (policy.installation !== installation) throw new PolicyError("policy-foreign");
+  expectHeld(policy);
   return { policy, text };
 }
 
 /**
  * Whether a policy may follow the one in force.
  *
- * @param highest - version of the last policy that was in force here; 0: none
+ * @param before - version of the policy in force here; 0: none
+ * @param seen - highest version that was in force here or elsewhere
  * @throws {PolicyError} policy-stale, policy-future, policy-older
  */
-export function expectNext(policy: Policy, highest: number, wallMs: number): void {
+export function expectNext(
+  policy: Policy,
+  { before, seen }: { readonly before: number; readonly seen: number },
+  wallMs: number,
+): void {
   if (wallMs - policy.createdMs > MAX_AGE_MS) throw new PolicyError("policy-stale");
   if (policy.createdMs - wallMs > MAX_AHEAD_MS) throw new PolicyError("policy-future");
-  if (policy.version <= highest) throw new PolicyError("policy-older");
+  if (policy.version <= before || policy.version < seen) throw new PolicyError("policy-older");
 }
 
 function opened<T>(open: () => T): T {

@@ -48,12 +48,12 @@ export class Enforcer {
   }
 
   /** What the policy in force says; null: there is none. */
-  ask(call: PolicyCall, totp = false): Verdict | null {
+  ask(call: PolicyCall): Verdict | null {
     const policy = this.#around.policy();
     if (policy === null) return null;
     const all = subjectsOf(call).map((subject) => ({
       name: subject.secret,
-      found: this.#findings(policy, call, subject, totp),
+      found: this.#findings(policy, call, subject),
     }));
     const found = all.flatMap((one) => one.found);
     const approval = found.find(({ condition }) => condition === "approval") ?? null;
@@ -75,14 +75,15 @@ export class Enforcer {
     for (const rule of rules) this.#rates.add(keyOf(rule, call), monotonicMs);
   }
 
-  #findings(policy: Policy, call: PolicyCall, subject: Subject, totp: boolean): Finding[] {
+  #findings(policy: Policy, call: PolicyCall, subject: Subject): Finding[] {
     const { moment, posture, trust } = this.#around;
     const { wallMs, monotonicMs } = moment();
     return findings(policy, subject, {
       wallMs,
       posture: posture(),
       trust: trust(call.identity),
-      totp,
+      // Whether these two are met is asked once nothing else stands against the call.
+      totp: false,
       approved: false,
       uses: (rule, withinMs) => this.#rates.count(keyOf(rule, call), monotonicMs, withinMs),
     });

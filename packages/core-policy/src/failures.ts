@@ -2,6 +2,7 @@
 export const POLICY_FAILURES = {
   "policy-malformed": "the file is no signed policy in its one form",
   "policy-invalid": "a value in it is not allowed",
+  "policy-unheld": "a rule in it would hold back nothing",
   "policy-type": "it is signed as something else than a policy",
   "policy-untrusted": "no key that may sign policies has signed it",
   "policy-foreign": "it is for another installation",

@@ -24,6 +24,7 @@ export {
   type Finding,
 } from "./decide.ts";
 export { Enforcer, type PolicyCall, type Surroundings, type Verdict } from "./enforcer.ts";
+export { expectHeld, isAboutSecrets, isHeldAt, POLICY_OWNERS } from "./held.ts";
 export { POLICY_FAILURES, PolicyError, type PolicyFailure } from "./failures.ts";
 export * as policyLimits from "./limits.ts";
 export {

@@ -1,7 +1,5 @@
 // Every bound of policies, with its unit; docs/POLICY.md, Limits.
 
-/** Bytes of the signed file: base64 of the text, a type and signatures. */
-export const MAX_SIGNED_BYTES = 131_072;
 /** Rules of one policy. */
 export const MAX_RULES = 200;
 /** Words, patterns or names in one list of a rule. */

@@ -115,8 +115,6 @@ test("[POLICY-1] a policy that is not written as it should be is refused as a wh
       { times: [{ days: ["mon"], from: "09:00", to: "24:01" }] },
       { times: [{ days: ["monday"], from: "09:00", to: "10:00" }] },
     ].map((demand): [object, PolicyFailure] => [{ demand }, "policy-invalid"]),
-    [{ demand: { totp: true } }, "policy-invalid"],
-    [{ what: { capabilities: ["admin"] }, demand: { totp: true } }, "policy-invalid"],
     [{ demand: { aproval: true } }, "policy-malformed"],
     [{ demand: { rate: { uses: 1, seconds: 1, minutes: 1 } } }, "policy-malformed"],
   ];

@@ -10,6 +10,7 @@ import {
   type JsonValue,
 } from "@sesame/core-types";
 import { PolicyError } from "./failures.ts";
+import { expectHeld } from "./held.ts";
 import * as limits from "./limits.ts";
 import {
   DAYS,
@@ -60,7 +61,7 @@ export function parsePolicy(text: Uint8Array): Policy {
 /**
  * The text to be signed of what somebody wrote: an object with `mode` and `rules`.
  *
- * @throws {PolicyError} policy-malformed, policy-invalid
+ * @throws {PolicyError} policy-malformed, policy-invalid, policy-unheld
  */
 export function stampPolicy(source: Uint8Array, stamp: Stamp): Uint8Array {
   return reading(() => {
@@ -69,7 +70,7 @@ export function stampPolicy(source: Uint8Array, stamp: Stamp): Uint8Array {
     const { mode, rules } = given;
     const text = { policy: FORMAT, installation, version, createdMs, mode, rules };
     const bytes = new TextEncoder().encode(`${JSON.stringify(text)}\n`);
-    parsePolicy(bytes);
+    expectHeld(parsePolicy(bytes));
     return bytes;
   });
 }
@@ -99,12 +100,7 @@ function ruleOf(given: JsonValue): Rule {
   if (typeof name !== "string" || !RULE_NAME.test(name))
     throw invalid("the name of a rule is of up to 24 of a-z, 0-9 and -");
   try {
-    const rule = { name, who: whoOf(who), what: whatOf(what), demands: demandsOf(demand) };
-    // Only calls that give values have a way to give a code first.
-    const isReading = rule.what.capabilities?.every((verb) => verb === "secret-read") ?? false;
-    if (rule.demands.totp && !isReading)
-      throw invalid("`totp` goes with `what.capabilities` of secret-read alone");
-    return rule;
+    return { name, who: whoOf(who), what: whatOf(what), demands: demandsOf(demand) };
   } catch (cause) {
     // Scopes have errors of their own; all of them are about this rule.
     const reason = cause instanceof Error ? cause.message : "";

@@ -178,7 +178,12 @@ export const DENIALS = {
   "policy-missing": {
     exit: "integrity",
     text: "a policy that was in force is missing, so nothing is allowed",
-    hint: "install the latest one, or sign it anew: `sesame policy sign`, `sesame policy install`",
+    hint: "`sesame policy install` with the latest one, or sign it anew first: `sesame policy sign`",
+  },
+  "totp-missing": {
+    exit: "denied",
+    text: "this takes a one-time code, and no unlocked profile has codes",
+    hint: "unlock a profile that has; or install a policy without the rule, then `sesame totp enroll`",
   },
   "totp-needed": {
     exit: "denied",

@@ -110,7 +110,7 @@ export {
   type Schema,
   type TextForm,
 } from "./schema.ts";
-export { subjectOf, type Subject } from "./subject.ts";
+export { holds, subjectOf, type Subject } from "./subject.ts";
 export {
   AUTHENTICATIONS,
   EXPOSURES,

@@ -127,6 +127,8 @@ export const MAX_REASON_BYTES = 200;
 export const MAX_PARENTS = 4;
 /** UTF-8 bytes of a policy's text. */
 export const MAX_POLICY_BYTES = 65_536;
+/** Bytes of a signed policy: base64 of the text, a type and signatures. */
+export const MAX_SIGNED_POLICY_BYTES = 131_072;
 /** UTF-8 bytes of a path of a program or directory. */
 export const MAX_PATH_BYTES = 1_024;
 /** Arguments of a command that is run with secrets. */

@@ -31,6 +31,7 @@ import {
   MAX_RUNS,
   MAX_SECRET_BYTES,
   MAX_SECRET_NAME,
+  MAX_SIGNED_POLICY_BYTES,
   MAX_TEXT_BYTES,
   MAX_TOPIC_NAME,
   MAX_WANTS_BYTES,
@@ -225,6 +226,8 @@ type RequestRow<P, R, O extends string> = {
   readonly inPanic: boolean;
   /** To be enrolled with what it needs is not enough: grants have to cover it. */
   readonly byGrant: boolean;
+  /** No policy holds it back: it locks, shows the state, or mends. docs/POLICY.md, Owners. */
+  readonly repair: boolean;
   readonly params: Schema<P>;
   readonly result: Schema<R>;
 };
@@ -239,13 +242,15 @@ type EventRow<P> = {
 };
 
 function request<P, R, const O extends string>(
-  row: Omit<RequestRow<P, R, O>, "form" | "deadlineMs" | "inPanic" | "byGrant"> & {
+  row: Omit<RequestRow<P, R, O>, "form" | "deadlineMs" | "inPanic" | "byGrant" | "repair"> & {
     readonly deadlineMs?: number;
     readonly inPanic?: boolean;
     readonly byGrant?: boolean;
+    readonly repair?: boolean;
   },
 ): RequestRow<P, R, O> {
-  const usual = { deadlineMs: DEFAULT_DEADLINE_MS, inPanic: false, byGrant: false };
+  const never = { inPanic: false, byGrant: false, repair: false };
+  const usual = { deadlineMs: DEFAULT_DEADLINE_MS, ...never };
   return { form: "request", ...usual, ...row };
 }
 
@@ -290,6 +295,30 @@ const GRANT = {
     audit: "refused",
     params: struct({ grant: uuid }),
     result: struct({ chain: list(bytes(MAX_GRANT_BYTES, 64), MAX_CHAIN) }),
+  },
+} as const;
+
+/** What is asked about policies, of every owner that goes by one. docs/POLICY.md, Owners. */
+const POLICY = {
+  install: {
+    level: "internal",
+    needs: "admin",
+    audit: "always",
+    idempotent: true,
+    repair: true,
+    params: struct({ file: bytes(MAX_SIGNED_POLICY_BYTES, 1) }),
+    result: struct({ version: uint, changed: bool }),
+  },
+  status: {
+    level: "internal",
+    needs: "status-read",
+    audit: "refused",
+    idempotent: true,
+    inPanic: true,
+    repair: true,
+    params: nothing,
+    /** The text as it was signed; missing: a later one was in force, here or at another owner. */
+    result: struct({ text: nullable(bytes(MAX_POLICY_BYTES)), missing: bool }),
   },
 } as const;
 
@@ -376,6 +405,7 @@ export const MESSAGES = {
     sealed: false,
     audit: "refused",
     idempotent: true,
+    repair: true,
     inPanic: true,
     params: nothing,
     result: postureSchema,
@@ -389,6 +419,7 @@ export const MESSAGES = {
     sealed: false,
     audit: "always",
     idempotent: true,
+    repair: true,
     inPanic: true,
     params: nothing,
     result: nothing,
@@ -513,6 +544,7 @@ export const MESSAGES = {
     sealed: false,
     audit: "refused",
     idempotent: true,
+    repair: true,
     inPanic: true,
     params: nothing,
     result: struct({ profiles: list(profileState, MAX_PROFILES) }),
@@ -664,6 +696,7 @@ export const MESSAGES = {
     sealed: true,
     audit: "always",
     idempotent: true,
+    repair: true,
     inPanic: true,
     params: struct({ profile: nullable(profile) }),
     result: struct({ locked: list(profile, MAX_PROFILES) }),
@@ -676,6 +709,7 @@ export const MESSAGES = {
     sealed: false,
     audit: "refused",
     idempotent: true,
+    repair: true,
     inPanic: true,
     params: nothing,
     result: struct({
@@ -723,6 +757,7 @@ export const MESSAGES = {
     sealed: true,
     audit: "refused",
     idempotent: true,
+    repair: true,
     inPanic: true,
     params: nothing,
     result: postureSchema,
@@ -735,6 +770,7 @@ export const MESSAGES = {
     sealed: true,
     audit: "always",
     idempotent: true,
+    repair: true,
     inPanic: true,
     params: nothing,
     result: nothing,
@@ -834,6 +870,7 @@ export const MESSAGES = {
     sealed: true,
     audit: "always",
     idempotent: true,
+    repair: true,
     inPanic: true,
     params: nothing,
     result: struct({ locked: list(profile, MAX_PROFILES) }),
@@ -846,6 +883,7 @@ export const MESSAGES = {
     sealed: true,
     audit: "always",
     idempotent: true,
+    repair: true,
     inPanic: true,
     deadlineMs: 60_000,
     /** The password of any vault; it stays locked. */
@@ -898,31 +936,62 @@ export const MESSAGES = {
     params: struct({ waiting: uint }),
   }),
   // Policy: daemon-secrets. docs/POLICY.md.
-  "policy.reload": request({
-    tag: 0x0330,
-    level: "internal",
+  "policy.install": request({
+    tag: 0x0335,
     owner: VAULT_OWNER,
-    needs: "admin",
     sealed: true,
-    audit: "always",
-    idempotent: true,
-    params: nothing,
-    result: struct({ version: uint, changed: bool }),
+    ...POLICY.install,
   }),
   "policy.status": request({
     tag: 0x0331,
+    owner: VAULT_OWNER,
+    sealed: true,
+    ...POLICY.status,
+  }),
+  "bus-policy.install": request({
+    tag: 0x0336,
+    owner: BUS_HOST,
+    sealed: false,
+    ...POLICY.install,
+  }),
+  "bus-policy.status": request({
+    tag: 0x0337,
+    owner: BUS_HOST,
+    sealed: false,
+    ...POLICY.status,
+  }),
+  "policy.condition": request({
+    tag: 0x0338,
     level: "internal",
     owner: VAULT_OWNER,
-    needs: "status-read",
-    sealed: true,
+    needs: "daemon",
+    sealed: false,
+    audit: "refused",
+    idempotent: false,
+    /** From the bus host alone, about a call to itself. */
+    params: struct({
+      caller: identityName,
+      session: bytes(16, 16),
+      capability: oneOf(CAPABILITIES),
+      profile: nullable(profile),
+      condition: oneOf(["totp", "approval"]),
+    }),
+    result: nothing,
+  }),
+  "bus-policy.compare": request({
+    tag: 0x0339,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "daemon",
+    sealed: false,
     audit: "refused",
     idempotent: true,
     inPanic: true,
-    params: nothing,
-    /** `text` null: no policy is in force. `missing`: a later one was, and is not there. */
-    result: struct({ text: nullable(bytes(MAX_POLICY_BYTES)), missing: bool }),
+    /** From the owner of the vaults alone; versions, 0: none. */
+    params: struct({ version: uint }),
+    result: struct({ version: uint }),
   }),
-  // One-time codes: daemon-secrets. docs/TOTP.md.
+
   "totp.offer": request({
     tag: 0x0332,
     level: "secrets-only",
@@ -1105,6 +1174,7 @@ export const MESSAGES = {
     sealed: true,
     audit: "always",
     idempotent: true,
+    repair: true,
     params: nothing,
     result: nothing,
   }),
@@ -1116,6 +1186,7 @@ export const MESSAGES = {
     sealed: true,
     audit: "refused",
     idempotent: true,
+    repair: true,
     params: nothing,
     result: postureSchema,
   }),

@@ -1,4 +1,4 @@
-import { enrolmentProof, measurePosture } from "@sesame/core-ipc/daemon";
+import { enrolmentProof, measurePosture, type PolicyKeeper } from "@sesame/core-ipc/daemon";
 import {
   Denial,
   Fault,
@@ -19,6 +19,7 @@ import {
 } from "@sesame/core-types";
 import {
   grantHandlers,
+  policyHandlers,
   type Call,
   type GrantDesk,
   type Handlers,
@@ -69,6 +70,7 @@ export type Host = {
   /** True if it waits to take the place of an identity. */
   readonly isReplacement: (wanted: Enrolment) => boolean;
   readonly grants: GrantDesk;
+  readonly policies: PolicyKeeper;
   readonly waitingRoom: () => WaitingRoom;
   /** Makes a new state durable. */
   readonly setWaitingRoom: (room: WaitingRoom) => void;
@@ -87,6 +89,7 @@ export type Host = {
 /** Requests that daemon-profile answers. */
 export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
   const grants = grantHandlers(host.grants);
+  const policy = policyHandlers(host.policies);
   let last: Promise<unknown> = Promise.resolve();
 
   /** One at a time: of many that ask at once, only those who get in are put on record. */
@@ -214,6 +217,16 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
     "bus-grant.revoke": grants.revoke,
     "bus-grant.list": grants.list,
     "bus-grant.show": grants.show,
+
+    "bus-policy.install": policy.install,
+    "bus-policy.status": policy.status,
+
+    "bus-policy.compare": ({ version }, call) => {
+      call.about(null, `policy ${version}`);
+      if (call.identity?.name !== VAULT_OWNER) throw new Denial("capability-missing");
+      host.policies.remember(version);
+      return { version: host.policies.version };
+    },
 
     "profile.list": () => ({ profiles: listed(host.profiles()) }),
 

@@ -10,6 +10,7 @@ import {
   measurePosture,
   ofKey,
   PanicMark,
+  PolicyKeeper,
   mayWait,
   replacedBy,
   idBytes,
@@ -25,22 +26,35 @@ import {
 import {
   BusServer,
   Dispatcher,
+  policyGuard,
   rateLimit,
   programOf,
   Registry,
   PANICKED,
   REVOKED,
+  type AtPolicy,
   type Incident,
   type Peer,
 } from "@sesame/core-ipc/server";
-import { BUS_HOST, Fault, RELEASE, toHex, VAULT_OWNER, type Party } from "@sesame/core-types";
+import { secureMemory } from "@sesame/native";
+import {
+  BUS_HOST,
+  Fault,
+  KEY_MEMORY,
+  RELEASE,
+  toHex,
+  VAULT_OWNER,
+  type AuditRecord,
+  type Capability,
+  type Party,
+} from "@sesame/core-types";
 import { RefusalLimit } from "./audit/refusals.ts";
 import { handlersOf } from "./handlers.ts";
 import { logFiles, readLog } from "./io/log-files.ts";
 import { loadPending, savePending } from "./io/pending-store.ts";
 import { loadProfiles, saveProfiles } from "./io/profile-store.ts";
 import { listed, type Profiles } from "./profile/profiles.ts";
-import { grantsOf, ownMark, SPEC } from "./spec.ts";
+import { grantsOf, keptPolicy, ownMark, SPEC } from "./spec.ts";
 
 const COUNT_EVERY_MS = 60_000;
 
@@ -115,21 +129,62 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     ended: (grant, why) => bus.emit("bus-grant.ended", { grant, why }),
   });
 
+  const policies = new PolicyKeeper({
+    suite,
+    clock,
+    kept: keptPolicy(paths),
+    own: { publicKey: own.signingKey, seed: keys.signingSeed },
+    installation: () => inForce.installation,
+  });
+
+  /** What callers did, with what is known of the holders of their sessions. */
+  async function recordCalls(records: readonly AuditRecord[]): Promise<void> {
+    await Promise.all(
+      records.map(({ session, action, profile, object, outcome }) => {
+        const holder = session === null ? null : bus.peerOf(session);
+        const actor = evidence(holder?.peer ?? null, holder?.sender ?? null);
+        return record({ actor, action, profile, object, outcome });
+      }),
+    );
+  }
+
+  /** Codes and agreement are the owner of the vaults' to give: it is asked. */
+  const askFor =
+    (condition: "totp" | "approval") =>
+    async (
+      { identity, session }: AtPolicy,
+      { capability, profile }: { readonly capability: Capability; readonly profile: string | null },
+    ): Promise<void> => {
+      const caller = identity.name;
+      await bus.ask("policy.condition", { caller, session, capability, profile, condition });
+    };
+  const agree = askFor("approval");
+
   const dispatcher = new Dispatcher<typeof BUS_HOST>({
     registry,
     log,
     incident: randomUUID,
     memory: suite,
-    gate: { grants, panic: () => panic.held, rate: rateLimit(clock) },
-    audit: async (records) => {
-      await Promise.all(
-        records.map(({ session, action, profile, object, outcome }) => {
-          const holder = session === null ? null : bus.peerOf(session);
-          const actor = evidence(holder?.peer ?? null, holder?.sender ?? null);
-          return record({ actor, action, profile, object, outcome });
-        }),
-      );
+    gate: {
+      grants,
+      panic: () => panic.held,
+      rate: rateLimit(clock),
+      ...policyGuard({
+        policies,
+        clock,
+        posture: KEY_MEMORY[secureMemory().kind] / 100,
+        code: askFor("totp"),
+        agreement: async (asked, call, demanded) => {
+          if (demanded !== null) await agree(asked, call);
+        },
+        record: (trial) => {
+          recordCalls([trial]).catch((cause: unknown) => {
+            log("warn", "policy on trial: not recorded", { reason: String(cause) });
+          });
+        },
+      }),
     },
+    audit: recordCalls,
     handlers: handlersOf({
       release: RELEASE,
       pid: process.pid,
@@ -159,6 +214,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
       isTaken: (wanted) => !mayWait(inForce.installation.identities, wanted),
       isReplacement: (wanted) => replacedBy(inForce.installation.identities, wanted) !== null,
       grants,
+      policies,
       waitingRoom: () => room,
       setWaitingRoom: (state) => {
         savePending(paths.pending, state);

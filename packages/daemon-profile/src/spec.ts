@@ -23,3 +23,8 @@ export function grantsOf({ authority }: Paths): string {
 export function ownMark({ profiles }: Paths): string {
   return join(dirname(profiles), "record.mark");
 }
+
+/** The policy that it goes by, under its own signature. */
+export function keptPolicy({ profiles }: Paths): string {
+  return join(dirname(profiles), "policy.json");
+}

@@ -1,15 +1,29 @@
-import { Denial, type Checkpoint, type VAULT_OWNER } from "@sesame/core-types";
-import { measurePosture } from "@sesame/core-ipc/daemon";
-import { grantHandlers, type Call, type GrantDesk, type Handlers } from "@sesame/core-ipc/server";
+import {
+  BUS_HOST,
+  Denial,
+  type Checkpoint,
+  type Identity,
+  type VAULT_OWNER,
+} from "@sesame/core-types";
+import { measurePosture, type PolicyKeeper } from "@sesame/core-ipc/daemon";
+import { isHeldAt } from "@sesame/core-policy";
+import {
+  grantHandlers,
+  policyHandlers,
+  type Call,
+  type GrantDesk,
+  type Handlers,
+} from "@sesame/core-ipc/server";
 import { wipe } from "@sesame/core-crypto";
 import type { Asker, Desk } from "./approval/desk.ts";
-import type { Policies } from "./io/policies.ts";
+import { expectCode } from "./guard.ts";
 import type { Vaults } from "./io/vaults.ts";
 import type { Keeper } from "./keeper.ts";
 import type { Panic } from "./panic.ts";
 import type { SecondFactor } from "./second-factor.ts";
 import { protect, protectedNames } from "./vault/protection.ts";
 import { useHandlers, type UseHost } from "./use/use.ts";
+import { meetVault } from "./vault/policy-mark.ts";
 import type { Vault } from "./vault/vault.ts";
 
 /** What the handlers ask of the daemon around them. */
@@ -18,7 +32,11 @@ export type Host = {
   readonly keeper: Keeper;
   readonly grants: GrantDesk;
   readonly desk: Desk;
-  readonly policies: Policies;
+  readonly policies: PolicyKeeper;
+  /** Has the bus host compare its policy with this one. */
+  readonly comparePolicies: () => Promise<void>;
+  /** An active identity of the record, by name. */
+  readonly identity: (name: string) => Identity | null;
   readonly panic: Panic;
   /** For those who use secrets without reading them. */
   readonly use: UseHost;
@@ -40,6 +58,10 @@ export type Host = {
 export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
   const { vaults, keeper, desk, panic, policies, second } = host;
   const grants = grantHandlers(host.grants);
+  const policy = policyHandlers(policies, async () => {
+    for (const vault of keeper.all()) meetVault(policies, vault);
+    await host.comparePolicies();
+  });
 
   /** On record, active and anchored, or closed again. */
   async function adopt(vault: Vault, call: Call): Promise<void> {
@@ -47,7 +69,8 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
       await call.record();
       await host.activate(vault.profile);
       vault.setAnchor(await host.checkpoint());
-      policies.meet(vault);
+      meetVault(policies, vault);
+      await host.comparePolicies();
       // One may have begun while the password was tried.
       if (panic.held) throw new Denial("panic");
     } catch (cause) {
@@ -81,17 +104,19 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
       return {};
     },
 
-    "policy.reload": async (_, call) => {
-      const next = policies.reread();
-      const { version, changed } = next;
-      call.about(null, `policy ${version}`);
-      await call.record();
-      next.adopt();
-      for (const vault of keeper.all()) policies.meet(vault);
-      return { version, changed };
-    },
+    "policy.install": policy.install,
+    "policy.status": policy.status,
 
-    "policy.status": () => ({ text: policies.text, missing: policies.isMissing }),
+    "policy.condition": ({ caller, session, capability, profile, condition }, call) => {
+      call.about(profile, `${capability} of ${caller}`);
+      const identity = host.identity(caller);
+      const isBusHost = call.identity?.name === BUS_HOST && isHeldAt(BUS_HOST, capability);
+      if (!isBusHost || identity === null) throw new Denial("capability-missing");
+      const asker = { identity, session: session.slice() };
+      if (condition === "totp") expectCode({ keeper, second }, asker, { capability, profile });
+      else desk.demand(asker, { capability, profile, names: [] });
+      return {};
+    },
 
     "totp.offer": async ({ profile, code }, call) => {
       call.about(profile);

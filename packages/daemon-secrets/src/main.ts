@@ -8,14 +8,15 @@ import {
   bootId,
   GrantKeeper,
   PanicMark,
+  PolicyKeeper,
   openOwn,
   runDaemon,
   SealedOwner,
   type DaemonContext,
   type RunningDaemon,
 } from "@sesame/core-ipc/daemon";
-import { Dispatcher, programOf, rateLimit, Registry } from "@sesame/core-ipc/server";
-import { Enforcer, type Moment } from "@sesame/core-policy";
+import type { BusClient } from "@sesame/core-ipc/client";
+import { Dispatcher, policyGuard, programOf, rateLimit, Registry } from "@sesame/core-ipc/server";
 import { secureMemory } from "@sesame/native";
 import {
   BUS_HOST,
@@ -30,9 +31,8 @@ import {
 } from "@sesame/core-types";
 import { join } from "node:path";
 import { Desk } from "./approval/desk.ts";
-import { guards } from "./guard.ts";
+import { meansOf } from "./guard.ts";
 import { handlersOf } from "./handlers.ts";
-import { Policies } from "./io/policies.ts";
 import { Throttles } from "./io/throttles.ts";
 import { Vaults } from "./io/vaults.ts";
 import { Keeper } from "./keeper.ts";
@@ -109,31 +109,19 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     },
   });
 
-  const policies = new Policies({
+  const policies = new PolicyKeeper({
     suite,
     clock,
-    offered: paths.policy,
     kept: keptPolicy(paths),
     own: { publicKey: own.signingKey, seed: keys.signingSeed },
     installation: () => inForce.installation,
-  });
-
-  const moment = (): Moment => ({ wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() });
-
-  const { kind } = secureMemory();
-  const enforcer = new Enforcer({
-    policy: () => policies.policy,
-    moment,
-    posture: () => KEY_MEMORY[kind] / 100,
-    // Nothing here measures the trust of an identity.
-    trust: () => null,
   });
 
   const throttles = new Throttles(paths.vaults, clock);
   const second = new SecondFactor({ suite, clock, throttles });
 
   const desk = new Desk({
-    moment,
+    moment: () => ({ wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() }),
     newId: () => randomBytes(4).toString("hex"),
     peerOf,
     changed: (waiting) => link.emit("approval.changed", { waiting }),
@@ -149,12 +137,11 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
       panic: () => panic.held,
       grants,
       rate: rateLimit(clock),
-      ...guards({
-        keeper,
-        desk,
-        enforcer,
-        second,
-        isPolicyMissing: () => policies.isMissing,
+      ...policyGuard({
+        policies,
+        clock,
+        posture: KEY_MEMORY[secureMemory().kind] / 100,
+        ...meansOf({ keeper, desk, second }),
         record: (trial) => {
           audit([trial]).catch((cause: unknown) => {
             log("warn", "policy on trial: not recorded", { reason: String(cause) });
@@ -169,6 +156,16 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
       grants,
       desk,
       policies,
+      comparePolicies: async () => {
+        try {
+          await compare(link.bus);
+        } catch (cause) {
+          if (!(cause instanceof Denial || cause instanceof Fault)) throw cause;
+          // It is asked again on the next connection.
+          log("warn", "policies not compared", { reason: cause.message });
+        }
+      },
+      identity: (name) => registry.byName(name),
       panic,
       use: {
         keeper,
@@ -206,6 +203,12 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     }
   }
 
+  /** What is in force at one owner and not at the other is missed there. */
+  async function compare(bus: BusClient): Promise<void> {
+    const { version } = await bus.call("bus-policy.compare", { version: policies.seen });
+    policies.remember(version);
+  }
+
   const link: BusLink = new BusLink({
     log,
     fail,
@@ -217,6 +220,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
       await bus.on("profile.changed", ({ profiles }) => tell(profiles));
       await bus.on("audit.checkpointed", ({ checkpoint }) => anchor(checkpoint));
       tell((await bus.call("profile.list", {})).profiles);
+      await compare(bus);
       const { panic: isHeldThere } = await bus.call("status.get", {});
       await panic.meet(isHeldThere, async (held) => {
         await bus.call("bus.panic", { held });

@@ -98,9 +98,13 @@ export class SecondFactor {
     return () => this.#remember(fresh, keyOf(asker, vault.profile));
   }
 
+  /** Whether codes of the profile are in force. */
+  isSetUp(vault: Vault): boolean {
+    return withNote(vault, ({ secret }) => secret !== null);
+  }
+
   /** Whether this session has given a code of the profile just now. */
-  isFresh(asker: Asker, profile: string | null): boolean {
-    if (profile === null) return false;
+  isFresh(asker: Asker, profile: string): boolean {
     const until = this.#fresh.get(keyOf(asker, profile)) ?? 0;
     return this.#options.clock.monotonicMs() < until;
   }

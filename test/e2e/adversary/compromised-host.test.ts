@@ -262,3 +262,20 @@ test("[APPROVE-3] a lying bus host approves nothing, and moves no approval", asy
   await operator.close();
   await asker.close();
 });
+
+test("[POLICY-14] a bus host that claims another policy stops calls, and allows none", async () => {
+  // SECURITY: its word about versions would bring back what a rule forbids.
+  const operator = await home.connect();
+  host.policy = 1;
+  await operator.call("vault.lock", { profile });
+  await operator.call("vault.unlock", { profile, password: Buffer.from(PASSWORD) });
+  await assert.rejects(
+    read(operator),
+    (cause) => cause instanceof Denial && cause.code === "policy-missing",
+  );
+  host.policy = 0;
+  await operator.close();
+  await owner.kill();
+  await owner.start();
+  await host.served();
+});

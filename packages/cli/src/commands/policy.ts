@@ -1,27 +1,30 @@
 import { printScope, VERBS } from "@sesame/core-authority";
-import { equalBytes } from "@sesame/core-crypto";
 import { signEnvelope } from "@sesame/core-crypto/dsse";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
-import {
-  readBounded,
-  replaceFile,
-  replaceOffered,
-  requireInstallation,
-  type Paths,
-} from "@sesame/core-ipc/daemon";
+import type { BusClient } from "@sesame/core-ipc/client";
+import { readBounded, replaceFile, requireInstallation, type Paths } from "@sesame/core-ipc/daemon";
 import {
   findings,
   openPolicy,
   parsePolicy,
+  POLICY_OWNERS,
   POLICY_TYPE,
   PolicyError,
-  policyLimits,
   policySigners,
   stampPolicy,
   type Policy,
   type Rule,
 } from "@sesame/core-policy";
-import { Denial, Fault, isSecretName } from "@sesame/core-types";
+import {
+  BUS_HOST,
+  Denial,
+  DENIALS,
+  Fault,
+  isSecretName,
+  limits,
+  VAULT_OWNER,
+  type Result,
+} from "@sesame/core-types";
 import { pathsOf, withBus, type Context } from "../context.ts";
 import { askRootKey } from "../io/record.ts";
 import { printable } from "../printable.ts";
@@ -63,39 +66,95 @@ export async function policySign(
   }
 }
 
-/** Leaves the policy where the daemon reads it, and has it read. A refused one is taken away. */
+type OwnerOf = {
+  readonly install: (bus: BusClient, file: Uint8Array) => Promise<Result<"policy.install">>;
+  readonly status: (bus: BusClient) => Promise<Result<"policy.status">>;
+};
+
+/** In the order in which they are given a policy: the last one sees that all have the same. */
+const OWNERS: Readonly<Record<(typeof POLICY_OWNERS)[number], OwnerOf>> = {
+  [BUS_HOST]: {
+    install: (bus, file) => bus.call("bus-policy.install", { file }),
+    status: (bus) => bus.call("bus-policy.status", {}),
+  },
+  [VAULT_OWNER]: {
+    install: (bus, file) => bus.call("policy.install", { file }),
+    status: (bus) => bus.call("policy.status", {}),
+  },
+};
+
+/** Gives the policy to each owner, which verifies it itself. */
 export function policyInstall(context: Context, file: string): Promise<Outcome> {
   const paths = pathsOf(context);
   const content = contentOf(file);
   if (!isSigned(content)) throw new Fault("data", `${printable(file)} is not signed yet`, SIGN);
-  explained(() => openPolicy(suite, content, trustOf(paths)));
+  const { version } = explained(() => openPolicy(suite, content, trustOf(paths))).policy;
   return withBus(context, async (bus) => {
-    const before = readBounded(paths.policy, policyLimits.MAX_SIGNED_BYTES);
-    replaceOffered(paths.policy, content);
-    try {
-      const { version, changed } = await bus.call("policy.reload", {});
-      const state = changed ? "is in force" : "is in force already";
-      return { text: `Policy ${version} ${state}.`, data: { version, changed } };
-    } catch (cause) {
-      if (before !== null && !equalBytes(before, content)) replaceOffered(paths.policy, before);
-      throw cause;
+    const owners: { owner: string; changed: boolean }[] = [];
+    for (const owner of POLICY_OWNERS) {
+      try {
+        const { changed } = await OWNERS[owner].install(bus, content);
+        owners.push({ owner, changed });
+      } catch (cause) {
+        throw halfWay(cause, owner, owners.length > 0);
+      }
     }
+    const changed = owners.some((one) => one.changed);
+    const state = changed ? "is in force" : "is in force already";
+    return { text: `Policy ${version} ${state}.`, data: { version, changed, owners } };
   });
+}
+
+/** One owner has it, and another has not. */
+function halfWay(cause: unknown, owner: string, isBegun: boolean): unknown {
+  if (!isBegun || !(cause instanceof Denial || cause instanceof Fault)) return cause;
+  return new Fault(
+    cause instanceof Denial ? DENIALS[cause.code].exit : cause.exit,
+    `the policy is in force, but ${owner} has not taken it: ${cause.message}`,
+    `${owner} refuses what a policy can stop until it has: run the same again; ${cause.hint}`,
+    cause,
+  );
 }
 
 export function policyShow(context: Context): Promise<Outcome> {
   return withBus(context, async (bus) => {
-    const { text, missing } = await bus.call("policy.status", {});
-    if (missing) throw new Denial("policy-missing");
-    if (text === null) return { text: "No policy is in force.", data: { policy: null } };
-    const policy = parsePolicy(text);
+    const states = await Promise.all(
+      POLICY_OWNERS.map(async (owner) => {
+        const { text, missing } = await OWNERS[owner].status(bus);
+        return { owner, policy: inForce(text), text, missing };
+      }),
+    );
+    if (states.some(({ missing }) => missing)) throw missingAt(states);
+    const [{ policy, text } = { policy: null, text: null }] = states;
+    const owners = states.map((one) => ({
+      owner: one.owner,
+      version: one.policy?.version ?? null,
+    }));
+    if (policy === null || text === null)
+      return { text: "No policy is in force.", data: { policy: null, owners } };
     const { version, createdMs, mode, rules } = policy;
     const head = `Version ${version}, signed ${new Date(createdMs).toISOString()}, ${mode}.`;
+    const at = `In force at ${states.map(({ owner }) => owner).join(" and ")}.`;
     const rows = rules.map((rule) => [rule.name, whoOf(rule), whatOf(rule), demandOf(rule)]);
-    const lines = [head, table(["RULE", "WHO", "WHAT", "DEMANDS"], rows)];
+    const lines = [head, at, table(["RULE", "WHO", "WHAT", "DEMANDS"], rows)];
     const data = JSON.parse(new TextDecoder().decode(text)) as unknown;
-    return { text: lines.filter((line) => line !== "").join("\n"), data: { policy: data } };
+    return {
+      text: lines.filter((line) => line !== "").join("\n"),
+      data: { policy: data, owners },
+    };
   });
+}
+
+/** Tells which owner goes by what. */
+function missingAt(
+  states: readonly { owner: string; policy: Policy | null; missing: boolean }[],
+): Fault {
+  const words = states.map(({ owner, policy, missing }) => {
+    const has = policy === null ? "none" : `version ${policy.version}`;
+    return `${owner} has ${has}${missing ? " and misses a later one" : ""}`;
+  });
+  const { exit } = DENIALS["policy-missing"];
+  return new Fault(exit, words.join("; "), new Denial("policy-missing").hint);
 }
 
 export type TestedCall = {
@@ -123,7 +182,7 @@ export function policyTest(
   return withBus(context, async (bus) => {
     const policy =
       flags.file === undefined
-        ? inForce((await bus.call("policy.status", {})).text)
+        ? inForce((await OWNERS[VAULT_OWNER].status(bus)).text)
         : explained(() => offered(paths, contentOf(flags.file ?? "")));
     const subject = { identity, capability, profile: flags.profile ?? null, secret };
     const evidence = { wallMs: Date.now(), posture: 1, trust: null, totp: false, approved: false };
@@ -164,7 +223,7 @@ function trustOf(paths: Paths) {
 }
 
 function contentOf(file: string): Uint8Array {
-  const content = readBounded(file, policyLimits.MAX_SIGNED_BYTES);
+  const content = readBounded(file, limits.MAX_SIGNED_POLICY_BYTES);
   if (content !== null) return content;
   throw new Fault("not-found", `there is no file ${printable(file)}`, "check the path");
 }

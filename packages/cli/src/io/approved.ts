@@ -1,14 +1,10 @@
-import { isatty } from "node:tty";
 import type { BusClient } from "@sesame/core-ipc/client";
-import { Denial, Fault, limits, utf8Length, type DenialCode } from "@sesame/core-types";
+import { Denial, Fault, limits, utf8Length } from "@sesame/core-types";
 import { durationMs } from "../duration.ts";
 import { print } from "./print.ts";
 
 /** Longest time that a command waits for an answer. */
 const MAX_WAIT_MS = 60 * 60_000;
-
-/** What a person can do something about while the command waits. */
-const MET_HERE: ReadonlySet<DenialCode> = new Set(["approval-needed", "totp-needed"]);
 
 /** Flags of commands that may have to be approved. */
 export type ApprovalFlags = { readonly wait?: string; readonly reason?: string };
@@ -29,8 +25,7 @@ export async function approved<T>(
   for (;;) {
     const needed = await attempt(call);
     if ("done" in needed) return needed.done;
-    if (needed.denial.code === "totp-needed") await giveCode(bus, needed.denial);
-    else await answered(bus, needed.denial, why, until);
+    await answered(bus, needed.denial, why, until);
   }
 }
 
@@ -40,21 +35,8 @@ async function attempt<T>(
   try {
     return { done: await call() };
   } catch (cause) {
-    if (cause instanceof Denial && MET_HERE.has(cause.code)) return { denial: cause };
+    if (cause instanceof Denial && cause.code === "approval-needed") return { denial: cause };
     throw cause;
-  }
-}
-
-/** Asks for a one-time code: at a terminal only, since what is on stdin may be for the program. */
-async function giveCode(bus: BusClient, denial: Denial): Promise<void> {
-  if (!isatty(0)) throw denial;
-  const profile = denial.detail;
-  const { promptCode } = await import("./prompt-code.ts");
-  const code = await promptCode(profile);
-  try {
-    await bus.call("totp.verify", { profile, code });
-  } finally {
-    code.fill(0);
   }
 }
 

@@ -112,11 +112,17 @@ export async function admit(options: GateOptions, asked: Asked): Promise<Permit>
   if (!dominates(identity?.clearance ?? "open", row.level)) throw new Denial("clearance-too-low");
   if (identity === null && row.needs !== null) throw new Denial("clearance-too-low");
   const permit = identity === null ? UNLIMITED : await permitFor(options, asked, identity);
-  if (options.panic?.() === true && !row.inPanic) throw new Denial("panic");
+  expectCalm(options, row);
   if (identity === null) return permit;
   const { covers } = permit;
   for (const condition of CONDITIONS) await options[condition]?.({ ...asked, identity, covers });
+  // One may have begun while somebody was asked.
+  expectCalm(options, row);
   return permit;
+}
+
+function expectCalm({ panic }: GateOptions, { inPanic }: Request): void {
+  if (panic?.() === true && !inPanic) throw new Denial("panic");
 }
 
 async function permitFor(

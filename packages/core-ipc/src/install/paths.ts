@@ -1,5 +1,5 @@
 import { realpathSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { homedir } from "node:os";
 import { Fault } from "@sesame/core-types";
 import { loadSuite, SYSTEM_FOLDER } from "./system-suite.ts";
@@ -8,8 +8,6 @@ import { loadSuite, SYSTEM_FOLDER } from "./system-suite.ts";
 export type Paths = {
   readonly config: string;
   readonly installation: string;
-  /** The signed policy that the operator installed last. */
-  readonly policy: string;
   readonly keys: string;
   readonly vaults: string;
   readonly audit: string;
@@ -130,10 +128,9 @@ export function socketFolder(user: number | "%i"): string {
 type Places = Pick<Paths, "config" | "runtime" | "state" | "socket" | "installation">;
 
 function filesIn(places: Places): Omit<Paths, "system"> {
-  const { config, runtime, state, installation } = places;
+  const { config, runtime, state } = places;
   return {
     ...places,
-    policy: join(dirname(installation), "policy.json"),
     keys: join(config, "keys"),
     vaults: join(config, "vaults"),
     audit: join(config, "audit"),

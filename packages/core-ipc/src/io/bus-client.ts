@@ -48,6 +48,8 @@ export type BusClientOptions = {
   readonly clock?: Clock;
   /** Milliseconds for connecting and the handshake. */
   readonly timeoutMs?: number;
+  /** Asked about every denial of a call: true, if the cause is gone and the call is to be made again. */
+  readonly meet?: ((bus: BusClient, denial: Denial) => Promise<boolean>) | undefined;
 };
 
 export type CallOptions = {
@@ -109,6 +111,7 @@ export class BusClient {
   readonly #session: ClientSession;
   readonly #keys: X25519KeyPair;
   readonly #identities: readonly Identity[];
+  readonly #meet: BusClientOptions["meet"];
   readonly #waiting = new Map<string, Waiting>();
   readonly #subscribers = new Map<string, Set<Subscriber>>();
   readonly #sealed = new Map<string, SealedCaller>();
@@ -128,6 +131,7 @@ export class BusClient {
     this.#clock = options.clock ?? SYSTEM_CLOCK;
     this.#keys = options.keys ?? options.suite.generateX25519();
     this.#identities = options.identities;
+    this.#meet = options.meet;
     this.#session = new ClientSession({
       suite: options.suite,
       staticKeys: this.#keys,
@@ -203,6 +207,21 @@ export class BusClient {
     name: N,
     params: Params<N>,
     options: CallOptions = {},
+  ): Promise<Result<N>> {
+    for (;;) {
+      try {
+        return await this.#callOnce(name, params, options);
+      } catch (cause) {
+        const isMet = cause instanceof Denial && (await this.#meet?.(this, cause)) === true;
+        if (!isMet) throw cause;
+      }
+    }
+  }
+
+  async #callOnce<N extends RequestName>(
+    name: N,
+    params: Params<N>,
+    options: CallOptions,
   ): Promise<Result<N>> {
     const row = MESSAGES[name];
     const body = encode<unknown>(row.params, params);

@@ -4,7 +4,7 @@ import { identityOf, loadInstallation, type Installation } from "../install/inst
 import { keyFileOf } from "../install/key-directory.ts";
 import { openKeyFile, type HeldKeys } from "../install/key-file.ts";
 import { pathsFrom, type Paths } from "../install/paths.ts";
-import { connectBus, type BusClient } from "./bus-client.ts";
+import { connectBus, type BusClient, type BusClientOptions } from "./bus-client.ts";
 
 export type OpenOptions = {
   readonly suite: Suite;
@@ -16,6 +16,7 @@ export type OpenOptions = {
   readonly passphrase?: () => Promise<Uint8Array>;
   readonly paths?: Paths;
   readonly timeoutMs?: number;
+  readonly meet?: BusClientOptions["meet"];
 };
 
 /** Connects to this user's bus, with the keys of an identity of this installation. */
@@ -30,6 +31,7 @@ export async function openBus(options: OpenOptions): Promise<BusClient> {
     ...(keys === null ? {} : { keys: keys.noise }),
     busKey: identityOf(installation, BUS_HOST).noiseKey,
     identities: installation.identities,
+    meet: options.meet,
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
   });
 }

@@ -1,3 +1,4 @@
+import type { PolicyKeeper } from "@sesame/core-ipc/daemon";
 import { decode, encode, struct, uint } from "@sesame/core-types";
 import type { Vault } from "./vault.ts";
 
@@ -7,13 +8,18 @@ import type { Vault } from "./vault.ts";
 const NOTE = "policy";
 const noteSchema = struct({ version: uint });
 
-/** 0: none. */
-export function policyMark(vault: Vault): number {
+/**
+ * Compares with what an unlocked vault remembers, and has it remember what is in force.
+ *
+ * @throws {Denial} storage-failed
+ */
+export function meetVault(
+  policies: Pick<PolicyKeeper, "version" | "remember">,
+  vault: Vault,
+): void {
   const note = vault.note(NOTE);
-  return note === null ? 0 : decode(noteSchema, note).version;
-}
-
-/** @throws {Denial} storage-failed */
-export function setPolicyMark(vault: Vault, version: number): void {
-  vault.setNote(NOTE, encode(noteSchema, { version }));
+  const mark = note === null ? 0 : decode(noteSchema, note).version;
+  policies.remember(mark);
+  const { version } = policies;
+  if (version > mark) vault.setNote(NOTE, encode(noteSchema, { version }));
 }

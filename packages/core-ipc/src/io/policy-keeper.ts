@@ -1,27 +1,23 @@
 import { CryptoError, equalBytes, type Suite } from "@sesame/core-crypto";
 import { openEnvelope, signEnvelope } from "@sesame/core-crypto/dsse";
-import { readBounded, replaceFile, type Installation } from "@sesame/core-ipc/daemon";
 import {
   expectNext,
   openPolicy,
   parsePolicy,
   PolicyError,
-  policyLimits,
   policySigners,
   type Policy,
 } from "@sesame/core-policy";
 import { type Clock, Denial, Fault, limits } from "@sesame/core-types";
-import type { Vault } from "../vault/vault.ts";
-import { policyMark, setPolicyMark } from "../vault/policy-mark.ts";
+import type { Installation } from "../install/installation.ts";
+import { readBounded, replaceFile } from "./files.ts";
 
-/** What daemon-secrets signs: this policy was in force here. */
+/** What an owner signs: this policy was in force here. */
 const IN_FORCE_TYPE = "application/vnd.sesame.policy-in-force.v1+json";
 
-export type PoliciesOptions = {
+export type PolicyKeeperOptions = {
   readonly suite: Suite;
   readonly clock: Clock;
-  /** Where the operator leaves signed policies. */
-  readonly offered: string;
   /** The one in force, signed by this daemon; in a directory of its own. */
   readonly kept: string;
   readonly own: { readonly publicKey: Uint8Array; readonly seed: Uint8Array };
@@ -34,19 +30,18 @@ type InForce = { readonly policy: Policy; readonly text: Uint8Array };
 export type NextPolicy = {
   readonly version: number;
   readonly changed: boolean;
-  /** @throws {Denial} storage-failed; the one before stays in force */
+  /** @throws {Denial} storage-failed, policy-refused; the one before stays in force */
   readonly adopt: () => void;
 };
 
-/** The policy in force: it only moves forward, also across restarts. */
-export class Policies {
-  readonly #options: PoliciesOptions;
+/** The policy that an owner goes by: it only moves forward, also across restarts. */
+export class PolicyKeeper {
+  readonly #options: PolicyKeeperOptions;
   #inForce: InForce | null;
-  /** The highest version that an unlocked vault remembers. */
-  #marked = 0;
+  #seen = 0;
 
   /** @throws {Fault} integrity, if what was in force is damaged: it is not taken for nothing */
-  constructor(options: PoliciesOptions) {
+  constructor(options: PolicyKeeperOptions) {
     this.#options = options;
     this.#inForce = this.#load();
   }
@@ -60,21 +55,34 @@ export class Policies {
     return this.#inForce?.text ?? null;
   }
 
-  /** A later policy was in force once and is not there any more. */
+  /** 0: none is in force. */
+  get version(): number {
+    return this.policy?.version ?? 0;
+  }
+
+  /** The highest version that is known to have been in force, here or elsewhere. */
+  get seen(): number {
+    return Math.max(this.version, this.#seen);
+  }
+
+  /** A later policy was in force once, or is at another owner, and is not here. */
   get isMissing(): boolean {
-    return this.#marked > (this.policy?.version ?? 0);
+    return this.#seen > this.version;
+  }
+
+  /** Takes the word of whoever remembers that a policy of this version was in force. */
+  remember(version: number): void {
+    this.#seen = this.seen < version ? version : this.seen;
   }
 
   /**
-   * Reads the offered policy. It is not in force yet.
+   * Verifies a signed policy. It is not in force yet.
    *
    * @throws {Denial} policy-refused, with the failure's code
    */
-  reread(): NextPolicy {
+  offer(file: Uint8Array): NextPolicy {
     const { suite, clock, installation } = this.#options;
     try {
-      const file = readBounded(this.#options.offered, policyLimits.MAX_SIGNED_BYTES);
-      if (file === null) throw new Denial("policy-refused", "there is none");
       const record = installation();
       const trust = { installation: record.id, keys: policySigners(record) };
       const { policy, text } = openPolicy(suite, file, trust);
@@ -82,25 +90,17 @@ export class Policies {
       if (this.text !== null && equalBytes(this.text, text))
         return { version, changed: false, adopt: () => undefined };
       const expect = (): void =>
-        expectNext(policy, Math.max(this.policy?.version ?? 0, this.#marked), clock.wallMs());
+        expectNext(policy, { before: this.version, seen: this.seen }, clock.wallMs());
       expect();
       const adopt = (): void => {
         // Another one may have come while this one was put on record.
-        expect();
+        refusing(expect);
         this.#keep({ policy, text });
       };
       return { version, changed: true, adopt };
     } catch (cause) {
       throw refusedAs(cause);
     }
-  }
-
-  /** Compares with what an unlocked vault remembers, and has it remember what is in force. */
-  meet(vault: Vault): void {
-    const mark = policyMark(vault);
-    this.#marked = Math.max(this.#marked, mark);
-    const { version } = this.policy ?? { version: 0 };
-    if (version > mark) setPolicyMark(vault, version);
   }
 
   #keep(next: InForce): void {
@@ -120,7 +120,7 @@ export class Policies {
   #load(): InForce | null {
     const { suite, kept, own } = this.#options;
     try {
-      const file = readBounded(kept, policyLimits.MAX_SIGNED_BYTES);
+      const file = readBounded(kept, limits.MAX_SIGNED_POLICY_BYTES);
       if (file === null) return null;
       const trust = { payloadType: IN_FORCE_TYPE, keys: [own.publicKey] };
       const { payload } = openEnvelope(suite, file, {
@@ -140,7 +140,14 @@ export class Policies {
   }
 }
 
+function refusing(work: () => void): void {
+  try {
+    work();
+  } catch (cause) {
+    throw refusedAs(cause);
+  }
+}
+
 function refusedAs(cause: unknown): unknown {
-  if (cause instanceof PolicyError) return new Denial("policy-refused", cause.code);
-  return cause instanceof Fault ? new Denial("policy-refused", "policy-malformed") : cause;
+  return cause instanceof PolicyError ? new Denial("policy-refused", cause.code) : cause;
 }
