@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { SignedGrant } from "@sesame/core-authority";
@@ -199,6 +199,33 @@ test("[PANIC-4] it takes a right password, at the pace of wrong ones, and no cli
 });
 
 // SECURITY: the process that relays everything would otherwise end the panic that was about it.
+test("[PANIC-7] the root key lifts it where every vault is lost", async () => {
+  await using home = await readyHome();
+  home.must(["panic"]);
+  home.must(["daemon", "stop"]);
+  for (const name of readdirSync(home.paths.vaults))
+    if (name.startsWith("default")) rmSync(join(home.paths.vaults, name), { recursive: true });
+  home.must(["daemon", "start"]);
+  const stuck = home.run(["panic", "--lift"], `${PASSWORD}\n`);
+  assert.match(stuck.err, /hint: .*--root-key/);
+  const byRoot = ["panic", "--lift", "--root-key"];
+  assert.equal(home.run(byRoot, "wrong\n").exit, DENIED);
+  const operator = await home.connect();
+  // SECURITY: any other key of the operator's would end it, and so would a program that reads it.
+  assert.notEqual((await operator.call("vault.lift-challenge", {})).challenge, null);
+  await assert.rejects(
+    operator.call("vault.lift-by-root", { signature: new Uint8Array(64) }),
+    denial("factor-rejected"),
+  );
+  assert.equal((await operator.call("status.get", {})).panic, true);
+  assert.match(home.must(byRoot, `${PASSWORD}\n`), /The panic is over/);
+  assert.match(home.must(byRoot), /No panic holds/);
+  assert.equal((await operator.call("status.get", {})).panic, false);
+  await operator.close();
+  assert.equal(home.run(["panic", "--root-key"]).exit, 64);
+  home.must(["profile", "create", "anew"], `${PASSWORD}\n${PASSWORD}\n`);
+});
+
 test("[PANIC-5] a lying bus host cannot lift it, and can only call one", async () => {
   await using home = await readyHome();
   home.must(["panic"]);

@@ -19,6 +19,7 @@ import {
   saveInstallation,
 } from "../../packages/core-ipc/src/install/installation.ts";
 import { PolicyKeeper } from "../../packages/core-ipc/src/io/policy-keeper.ts";
+import { liftStatement } from "../../packages/core-ipc/src/install/lift-statement.ts";
 import { contradiction } from "../../packages/core-ipc/src/install/record-mark.ts";
 import { CryptoError } from "@sesame/core-crypto";
 import { openEnvelope, signEnvelope } from "@sesame/core-crypto/dsse";
@@ -156,6 +157,34 @@ const WANTED = {
   wants: "secret-use:ci/**",
   sealingKey: KEY(2),
 } as const;
+
+const LIFT: Artefact = {
+  title: "end of a panic",
+  heading: "sesame panic lift v1\n",
+  make: ({ installation, session, sign }) =>
+    encode(MESSAGES["vault.lift-by-root"].params, {
+      signature: sign(
+        liftStatement({ installation: idOf(installation), session, challenge: KEY(8) }),
+      ),
+    }),
+  read: (bytes, { installation, session, keys }) =>
+    underAny(keys, (key) => {
+      const { signature } = decode(MESSAGES["vault.lift-by-root"].params, bytes);
+      const lift = { installation: idOf(installation), session, challenge: KEY(8) };
+      return suite.ed25519Verify(key, liftStatement(lift), signature) ? textOf(lift) : null;
+    }),
+  json: false,
+  boundTo: "session",
+  outlived: {
+    file: "packages/daemon-secrets/src/root-proof.test.ts",
+    title: "[PANIC-7] a challenge is answered once, in its time, while its panic holds",
+  },
+  early: { none: "it answers a challenge" },
+  replayed: {
+    file: "packages/daemon-secrets/src/root-proof.test.ts",
+    title: "[PANIC-7] a challenge is answered once, in its time, while its panic holds",
+  },
+};
 
 const DELEGATOR = "0198c2f4-0000-7000-8000-00000000000b";
 const DELEGATEE = "0198c2f4-0000-7000-8000-00000000000c";
@@ -306,6 +335,7 @@ const IN_FORCE: Artefact = {
 export const ARTEFACTS: readonly Artefact[] = [
   RECORD,
   ENROLMENT,
+  LIFT,
   GRANT,
   CHECKPOINT,
   POLICY,

@@ -88,6 +88,7 @@ export const COMMANDS: readonly Command[] = [
     flags: [
       ["--lift", "end it; asks for the password of a vault"],
       ["-p, --profile <name>", "with --lift: whose vault's password (else the default's)"],
+      ["--root-key", "with --lift: by the root key's password instead of a vault's"],
     ],
     run: async (context, _, flags) => (await import("./commands/panic.ts")).panic(context, flags),
   },

@@ -92,3 +92,4 @@ export { measurePosture } from "./io/posture.ts";
 export { BOOT_FILES, bootClock, bootId } from "./io/boot-clock.ts";
 export { GrantKeeper, type GrantKeeperOptions } from "./io/grant-keeper.ts";
 export { PolicyKeeper, type NextPolicy, type PolicyKeeperOptions } from "./io/policy-keeper.ts";
+export { liftStatement, type Lift } from "./install/lift-statement.ts";

@@ -122,7 +122,7 @@ export const DENIALS = {
   panic: {
     exit: "denied",
     text: "a panic holds: everything is locked and stays so",
-    hint: "the operator ends it: `sesame panic --lift` asks for the password of a vault",
+    hint: "the operator ends it: `sesame panic --lift` asks for a vault's password",
   },
   "factor-rejected": {
     exit: "denied",

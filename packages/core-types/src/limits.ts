@@ -109,6 +109,8 @@ export const MAX_ASKED_NAMES = 256;
 export const ASKED_TTL_MS = 5 * 60_000;
 /** Milliseconds within which what was approved once has to be used. */
 export const ONCE_TTL_MS = 5 * 60_000;
+/** Milliseconds within which the root key answers a challenge to end a panic. */
+export const LIFT_CHALLENGE_MS = 60_000;
 /** Milliseconds for which an approval may be given. */
 export const MAX_APPROVAL_MS = 8 * 60 * 60_000;
 /** Answers to one identity that are in force, one for each name. */

@@ -890,6 +890,33 @@ export const MESSAGES = {
     params: struct({ profile, password }),
     result: struct({ changed: bool }),
   }),
+  "vault.lift-challenge": request({
+    tag: 0x0352,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: "admin",
+    sealed: true,
+    audit: "refused",
+    idempotent: true,
+    inPanic: true,
+    repair: true,
+    params: nothing,
+    /** For a signature of the root key; null: no panic holds. */
+    result: struct({ challenge: nullable(bytes(32, 32)) }),
+  }),
+  "vault.lift-by-root": request({
+    tag: 0x0353,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: "admin",
+    sealed: true,
+    audit: "always",
+    idempotent: false,
+    inPanic: true,
+    repair: true,
+    params: struct({ signature: bytes(64, 64) }),
+    result: struct({ changed: bool }),
+  }),
 
   // Approval at access time: daemon-secrets. docs/POLICY.md, Approval.
   "approval.wait": request({

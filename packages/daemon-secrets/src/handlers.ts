@@ -20,6 +20,7 @@ import { expectCode } from "./guard.ts";
 import type { Vaults } from "./io/vaults.ts";
 import type { Keeper } from "./keeper.ts";
 import type { Panic } from "./panic.ts";
+import type { RootProof } from "./root-proof.ts";
 import type { SecondFactor } from "./second-factor.ts";
 import { protect, protectedNames } from "./vault/protection.ts";
 import { useHandlers, type UseHost } from "./use/use.ts";
@@ -38,6 +39,7 @@ export type Host = {
   /** An active identity of the record, by name. */
   readonly identity: (name: string) => Identity | null;
   readonly panic: Panic;
+  readonly rootProof: RootProof;
   /** For those who use secrets without reading them. */
   readonly use: UseHost;
   readonly second: SecondFactor;
@@ -195,6 +197,21 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
         else await call.record();
         return { changed };
       }),
+
+    "vault.lift-challenge": (_, { session }) => ({
+      challenge: panic.held ? host.rootProof.challenge(session) : null,
+    }),
+
+    "vault.lift-by-root": async ({ signature }, call) => {
+      const changed = panic.held;
+      if (changed)
+        await panic.end(async () => {
+          host.rootProof.expect(call.session, signature);
+          await call.record();
+        });
+      else await call.record();
+      return { changed };
+    },
 
     "vault.status": () => ({
       panic: panic.held,

@@ -37,6 +37,7 @@ import { Throttles } from "./io/throttles.ts";
 import { Vaults } from "./io/vaults.ts";
 import { Keeper } from "./keeper.ts";
 import { Panic } from "./panic.ts";
+import { RootProof } from "./root-proof.ts";
 import { Tickets } from "./use/tickets.ts";
 import { SecondFactor } from "./second-factor.ts";
 import { grantsOf, keptPolicy, ownMark, SPEC } from "./spec.ts";
@@ -64,6 +65,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
       const locked = keeper.lock(null);
       desk.forget(null);
       second.forget();
+      rootProof.forget();
       grants.endAll();
       return locked;
     },
@@ -71,6 +73,12 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
       await link.bus.call("bus.panic", { held });
     },
     log,
+  });
+  const rootProof = new RootProof({
+    suite,
+    clock,
+    installation: installationId,
+    rootKey: () => inForce.installation.rootKey,
   });
   const sealed = new SealedOwner(suite, keys.noise, clock);
   const logOwner = { installationId, publicKey: busHost.signingKey };
@@ -167,6 +175,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
       },
       identity: (name) => registry.byName(name),
       panic,
+      rootProof,
       use: {
         keeper,
         grants,

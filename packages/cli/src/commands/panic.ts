@@ -1,15 +1,28 @@
-import { PanicMark, type Paths } from "@sesame/core-ipc/daemon";
+import { nodeSuite as suite } from "@sesame/core-crypto/node";
+import { idBytes, liftStatement, PanicMark, type Paths } from "@sesame/core-ipc/daemon";
 import { Denial, DENIALS, Fault } from "@sesame/core-types";
 import { chosenProfile, pathsOf, withBus, type Context } from "../context.ts";
 import { promptHidden } from "../io/prompt.ts";
+import { askRootKey } from "../io/record.ts";
 import type { Outcome } from "../render.ts";
 import { isUnrecorded } from "./vault.ts";
 
-export type PanicFlags = { readonly lift?: boolean; readonly profile?: string };
+export type PanicFlags = {
+  readonly lift?: boolean;
+  readonly profile?: string;
+  readonly rootKey?: boolean;
+};
 
 /** Locks everything; works, by harder means, also where the daemons do not answer. */
 export async function panic(context: Context, flags: PanicFlags): Promise<Outcome> {
+  if (flags.lift === true && flags.rootKey === true) return liftByRoot(context, flags.profile);
   if (flags.lift === true) return lift(context, flags.profile);
+  if (flags.rootKey === true)
+    throw new Fault(
+      "usage",
+      "`--root-key` goes with `--lift`",
+      "a panic begins without a password",
+    );
   if (flags.profile !== undefined)
     throw new Fault("usage", "`--profile` goes with `--lift`", "a panic locks every profile");
   const calm = "Only `sesame panic --lift` ends it.";
@@ -71,21 +84,48 @@ async function lift(context: Context, flag: string | undefined): Promise<Outcome
       : new Uint8Array(1);
     try {
       const { changed } = await bus.call("vault.lift", { profile, password });
-      const text = changed
-        ? "The panic is over. The vaults are locked; `sesame unlock` opens them."
-        : "No panic holds; nothing was changed.";
-      return { text, data: { changed } };
+      return lifted(changed);
     } catch (cause) {
       // What usually mends that, making a vault, is refused while the panic holds.
       if (!(cause instanceof Denial) || cause.code !== "vault-missing") throw cause;
       throw new Fault(
         DENIALS[cause.code].exit,
         cause.message,
-        "name a profile that has a vault: `-p NAME`; without any, restore `vaults` from a backup",
+        "name a profile that has a vault: `-p NAME`; without any, `sesame panic --lift --root-key`",
         cause,
       );
     } finally {
       password.fill(0);
     }
   });
+}
+
+/** By the root key instead of a vault: where every vault is lost, or its password. */
+async function liftByRoot(context: Context, profile: string | undefined): Promise<Outcome> {
+  if (profile !== undefined)
+    throw new Fault("usage", "`--profile` and `--root-key` exclude each other", "give one of them");
+  const paths = pathsOf(context);
+  return withBus(context, async (bus) => {
+    const { panic: holds } = await bus.call("vault.status", {});
+    if (!holds) return lifted(false);
+    const question = "Password of the root key, to end the panic: ";
+    const { seed, installation } = await askRootKey(paths, question);
+    try {
+      const { challenge } = await bus.call("vault.lift-challenge", {});
+      if (challenge === null) return lifted(false);
+      const { session } = bus;
+      const statement = liftStatement({ installation: idBytes(installation), session, challenge });
+      const signature = suite.ed25519Sign(seed, statement);
+      return lifted((await bus.call("vault.lift-by-root", { signature })).changed);
+    } finally {
+      seed.fill(0);
+    }
+  });
+}
+
+function lifted(changed: boolean): Outcome {
+  const text = changed
+    ? "The panic is over. The vaults are locked; `sesame unlock` opens them."
+    : "No panic holds; nothing was changed.";
+  return { text, data: { changed } };
 }
