@@ -356,3 +356,20 @@ test("[AUTH-23] there is one answer on the wire, and a text for every reason", (
   assert.ok(!DENIALS[WIRE_DENIAL].text.includes("{detail}"));
   for (const text of Object.values(REASONS)) assert.match(text, /^[a-z][^\n]{5,90}$/);
 });
+
+test("[AUTH-15] a former key that is still the delegator's signs as the present one does", () => {
+  // SECURITY: a key that was given up would go on signing, or a rotation would end every grant.
+  const [present, former, stranger] = [new Member(60, []), new Member(61, []), new Member(62, [])];
+  const known = (formerKeys: readonly Uint8Array[]): Trust => ({
+    ...trust,
+    party: (id) =>
+      id === operator.id
+        ? { ...operator.party, signingKey: present.party.signingKey, formerKeys }
+        : trust.party(id),
+  });
+  const both = known([stranger.party.signingKey, former.party.signingKey]);
+  for (const by of [present, former, stranger])
+    assert.equal(resolved(chainOf([{ by }]), both), "allowed");
+  assert.equal(resolved(chainOf([{}]), both), "signature-invalid");
+  assert.equal(resolved(chainOf([{ by: former }]), known([])), "signature-invalid");
+});

@@ -221,3 +221,20 @@ test("[AUTH-12] rules of another form are neither signed nor read", () => {
   const signed = operator.sign(grant(good));
   assert.deepEqual(decodeGrant(encodeGrant(signed)), signed);
 });
+
+test("[AUTH-36] what stands for any further arguments stands for none that is named before it", () => {
+  // SECURITY: a program would run without the argument that was to bind it.
+  assert.ok(allows({ args: ["*", "**"] }, { args: ["a"] }));
+  assert.ok(!allows({ args: ["*", "**"] }, { args: [] }));
+  assert.ok(!allows({ args: ["a", "*", "**"] }, { args: ["a"] }));
+});
+
+test("[AUTH-36] a pattern that is made of an argument takes it and nothing else", () => {
+  for (const argument of ["a*b", "*", "\\", "a\\*", "**", "plain"]) {
+    const args = [exactArgument(argument)];
+    assert.ok(allows({ args }, { args: [argument] }), argument);
+    for (const other of [`${argument}x`, argument.replaceAll("*", "z"), "", "axb"])
+      if (other !== argument)
+        assert.ok(!allows({ args }, { args: [other] }), `${argument} ${other}`);
+  }
+});

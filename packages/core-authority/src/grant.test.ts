@@ -292,3 +292,29 @@ test("signing goes through the signer that is given", () => {
       .startsWith("sesame grant v1\n"),
   );
 });
+
+test("[AUTH-10] a grant may have 8 192 bytes and not one more", () => {
+  const long = Array.from({ length: 15 }, () => "x".repeat(490));
+  const sized = (last: number): Grant => {
+    const args = [...long, "y".repeat(last)];
+    return {
+      ...full,
+      commands: [{ path: "/a", sha256: null, args, directory: null, plain: false }],
+    };
+  };
+  const least = 256;
+  const room = MAX_GRANT_BYTES - encodeGrant(operator.sign(sized(least))).length;
+  const whole = encodeGrant(operator.sign(sized(least + room)));
+  assert.equal(whole.length, MAX_GRANT_BYTES);
+  assert.deepEqual(decodeGrant(whole).grant, sized(least + room));
+  assert.equal(
+    code(() => operator.sign(sized(least + room + 1))),
+    "grant-invalid",
+  );
+});
+
+test("[AUTH-13] how long a grant lasts is not guessed for a kind that is none", () => {
+  const terms = { installation: INSTALLATION, delegator: operator.id, delegatee: agent.id };
+  const draft = { ...terms, parent: null, scope: full.scope, kind: "robot" as "ai" };
+  assert.throws(() => draftGrant(draft, { wallMs: START_MS, random: counting() }), RangeError);
+});

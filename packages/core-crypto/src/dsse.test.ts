@@ -5,6 +5,8 @@ import {
   envelopeKeyId,
   type EnvelopeSigner,
   type EnvelopeTrust,
+  MAX_ENVELOPE_PAYLOAD,
+  MAX_TRUSTED_KEYS,
   openEnvelope,
   preAuthEncoding,
   signEnvelope,
@@ -201,4 +203,45 @@ test("[DSSE-6] an envelope or a payload that is too long is not read", () => {
   assert.ok(open(text, { ...TRUST, maxBytes: 100 }));
   refused(text, "envelope-malformed", { ...TRUST, maxBytes: 99 });
   refused(" ".repeat(100_000) + text, "envelope-malformed", { ...TRUST, maxBytes: 100 });
+});
+
+test("[DSSE-4] a key id is the SHA-256 of the key, in hex", () => {
+  assert.equal(
+    envelopeKeyId(A.publicKey),
+    "21fe31dfa154a261626bf854046fd2271b7bed4b6abe45aa58877ef47f9721b9",
+  );
+});
+
+test("[DSSE-5] an envelope has one to eight signatures, of whoever makes and of whoever reads it", () => {
+  const signed = (count: number): string =>
+    signEnvelope(
+      TYPE,
+      utf8("{}"),
+      Array.from({ length: count }, () => A),
+    );
+  for (const count of [0, 9]) assert.throws(() => signed(count), RangeError);
+  assert.equal(parts(signed(8)).signatures.length, 8);
+  assert.ok(open(signed(8)));
+  const tooLong = new Uint8Array(MAX_ENVELOPE_PAYLOAD + 1);
+  assert.throws(() => signEnvelope(TYPE, tooLong, [A]), RangeError);
+});
+
+test("[DSSE-3] keys that are none, or more than may be trusted, are a fault and no verdict", () => {
+  // SECURITY: a list that somebody else can lengthen would make each check take as long as he likes.
+  const text = signEnvelope(TYPE, utf8("{}"), [A]);
+  const many = Array.from({ length: MAX_TRUSTED_KEYS - 1 }, () => B.publicKey);
+  assert.ok(open(text, { ...TRUST, keys: [...many, A.publicKey] }));
+  const [short, long] = [A.publicKey.slice(1), new Uint8Array(33)];
+  for (const keys of [[...many, A.publicKey, B.publicKey], [A.publicKey, short], [long]])
+    assert.throws(() => open(text, { ...TRUST, keys }), RangeError);
+});
+
+test("[DSSE-6] the room around a payload is 16 KiB, whatever its size", () => {
+  for (const length of [99, 60_000]) {
+    const text = signEnvelope(TYPE, new Uint8Array(length), [A]).trimEnd();
+    const room = (length / 3) * 4 + 16_384 - text.length;
+    const trust = { ...TRUST, maxBytes: length };
+    assert.ok(open(text + " ".repeat(room), trust));
+    refused(text + " ".repeat(room + 1), "envelope-malformed", trust);
+  }
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { signEnvelope } from "@sesame/core-crypto/dsse";
+import { MAX_TRUSTED_KEYS, signEnvelope } from "@sesame/core-crypto/dsse";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import type { Capability, IdentityState } from "@sesame/core-types";
 import { expectNext, openPolicy, POLICY_TYPE, policySigners } from "./bundle.ts";
@@ -106,4 +106,25 @@ test("[POLICY-8] only a higher version, signed just now, follows", () => {
   assert.throws(() => next({}, 6, NOW_MS + MAX_AGE_MS + 1), failure("policy-stale"));
   next({}, 6, NOW_MS - MAX_AHEAD_MS);
   assert.throws(() => next({}, 6, NOW_MS - MAX_AHEAD_MS - 1), failure("policy-future"));
+});
+
+test("[POLICY-7] the type is the one that the document names, and keys are no more than are tried", () => {
+  assert.equal(POLICY_TYPE, "application/vnd.sesame.policy.v1+json");
+  const identities = Array.from({ length: 2 * MAX_TRUSTED_KEYS }, (_, i) => ({
+    signingKey: new Uint8Array(32).fill(i),
+    capabilities: ["config-reload" as const],
+    state: "active" as const,
+  }));
+  const keys = policySigners({ rootKey: ROOT.publicKey, identities });
+  assert.equal(keys.length, MAX_TRUSTED_KEYS);
+  assert.deepEqual(keys.slice(0, 2), [ROOT.publicKey, identities[0]?.signingKey]);
+});
+
+test("what is no verdict on a file is not taken for one", () => {
+  const broken = {
+    ed25519Verify: () => {
+      throw new Error("out of memory");
+    },
+  };
+  assert.throws(() => openPolicy(broken, signed(), trust), { message: "out of memory" });
 });

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { parseScope, VERBS, type Verb } from "@sesame/core-authority";
 import { IDENTITY_KINDS } from "@sesame/core-types";
 import fc from "fast-check";
-import { CONDITIONS, findings, type Evidence } from "./decide.ts";
+import { CONDITIONS, findings, rated, type Evidence } from "./decide.ts";
 import { MAX_RATES, MAX_RATE_USES } from "./limits.ts";
 import { DAYS, type Demands, type Policy, type Rule, type Subject } from "./policy.ts";
 import { Rates } from "./rates.ts";
@@ -213,4 +213,31 @@ test("[POLICY-6] a rate counts what went through within its window", () => {
   assert.equal(rates.count("rule ci", 2_000, 1_000), MAX_RATE_USES);
   for (let i = 0; i < MAX_RATES; i++) rates.add(`rule ${i}`, 2_000);
   assert.equal(rates.count("rule ci", 2_000, 1_000), 0);
+});
+
+test("[POLICY-5] what is not met comes in the order of the conditions, then of the rules' names", () => {
+  const rules = ["b", "a", "c"].map((name) => rule({ approval: true, posture: 1 }, { name }));
+  const found = findings(policy(...rules), SUBJECT, { ...BEST, posture: 0, approved: false });
+  const expected = ["posture a", "posture b", "posture c"];
+  expected.push("approval a", "approval b", "approval c");
+  assert.deepEqual(keyed(found), expected);
+});
+
+test("[POLICY-2] a condition that no rule makes is met by the worst caller", () => {
+  const worst = { posture: -1, trust: null, totp: false, approved: false, uses: () => 9 };
+  assert.deepEqual(unmet({}, worst), []);
+  assert.deepEqual(unmet({}, { ...worst, trust: -1 }), []);
+  assert.deepEqual(unmet({ totp: true }, { totp: true }), []);
+  assert.deepEqual(unmet({ totp: true }, { totp: false }), ["totp"]);
+});
+
+test("[POLICY-6] a call is counted for the rules with a rate that are about it", () => {
+  const rate = { uses: 1, withinMs: 1 };
+  const elsewhere = { capabilities: null, profiles: ["home"], secrets: null };
+  const rules = policy(
+    rule({ rate }, { name: "counts" }),
+    rule({ approval: true }, { name: "has none" }),
+    rule({ rate }, { name: "is about another", what: elsewhere }),
+  );
+  assert.deepEqual(rated(rules, SUBJECT), ["counts"]);
 });

@@ -23,11 +23,14 @@ const NONE = {
 
 let monotonicMs = 0;
 
-function enforcer(...demands: readonly Partial<Demands>[]): Enforcer {
-  const rules = demands.map((demand, i) => ({
+/** A rule for each: about `prod/*`, or about the secrets that it names. */
+function enforcer(
+  ...demands: readonly (Partial<Demands> & { readonly secrets?: readonly string[] })[]
+): Enforcer {
+  const rules = demands.map(({ secrets = ["prod/*"], ...demand }, i) => ({
     name: `rule-${i}`,
     who: { kinds: null, names: null },
-    what: { capabilities: null, profiles: null, secrets: ["prod/*"] },
+    what: { capabilities: null, profiles: null, secrets },
     demands: { ...NONE, ...demand },
   }));
   const policy: Policy = { installation: "", version: 1, createdMs: 0, mode: "enforce", rules };
@@ -77,4 +80,36 @@ test("without a policy nothing is said", () => {
   });
   none.count(CALL);
   assert.equal(none.ask(CALL), null);
+});
+
+test("[POLICY-5] asked for are the secrets whose rule wants it, not those that lack something else", () => {
+  // SECURITY: who is asked would see other secrets than the ones that are about to be given.
+  const mixed = enforcer(
+    { totp: true, secrets: ["prod/a"] },
+    { approval: true, secrets: ["prod/b"] },
+  ).ask(CALL);
+  assert.deepEqual(
+    [mixed?.refused, mixed?.totp, mixed?.approval, mixed?.names],
+    [null, "rule-0", "rule-1", ["prod/b"]],
+  );
+  assert.deepEqual(enforcer({ approval: true }).ask({ ...CALL, names: [] })?.approval, "rule-0");
+});
+
+test("[POLICY-5] a code or an approval that is due is no refusal, and hides none", () => {
+  // SECURITY: what nobody may allow would wait for somebody who allows it.
+  const due = enforcer({ totp: true, approval: true }).ask(CALL);
+  assert.deepEqual([due?.refused, due?.totp, due?.approval], [null, "rule-0", "rule-0"]);
+  const both = enforcer({ totp: true, approval: true, ceiling: [] }).ask(CALL);
+  assert.deepEqual(both?.refused, { condition: "ceiling", rule: "rule-0" });
+  assert.deepEqual([both.totp, both.approval], ["rule-0", "rule-0"]);
+  const none = enforcer({ ceiling: [] }).ask(CALL);
+  assert.deepEqual([none?.totp, none?.approval, none?.names], [null, null, []]);
+});
+
+test("[POLICY-5] a code is due until it was given", () => {
+  // SECURITY: the second factor would be taken for given.
+  const asks = enforcer({ totp: true });
+  assert.equal(asks.ask(CALL)?.totp, "rule-0");
+  assert.equal(asks.ask(CALL, false)?.totp, "rule-0");
+  assert.equal(asks.ask(CALL, true)?.totp, null);
 });

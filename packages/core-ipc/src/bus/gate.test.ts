@@ -144,3 +144,19 @@ test("[PANIC-1] while a panic holds, only what is marked passes, for anybody", a
     code: "clearance-too-low",
   });
 });
+
+test("[OWNER-1] who is not registered passes where nothing is needed, whatever the level", async () => {
+  // SECURITY: a kind that anybody may send would give a right that needs a name.
+  const { row, ...rest } = asked("secret.list", null);
+  const anybody: Asked = { ...rest, row: { ...row, level: "open" } };
+  await assert.rejects(admit({}, anybody), { code: "clearance-too-low" });
+  const free: Asked = { ...anybody, row: { ...anybody.row, needs: null } };
+  const permit = await admit({}, free);
+  assert.ok(permit.covers("anything"));
+  assert.deepEqual(permit.drawn(), []);
+});
+
+test("[OWNER-1] where an owner goes by no grants, enrolment decides", async () => {
+  await assert.rejects(admit({}, asked("secret.get", other)), { code: "capability-missing" });
+  await admit({}, asked("secret.get", reader));
+});
