@@ -24,22 +24,39 @@ export type Given = {
 
 /** A grant that its delegator has signed, with the chain above it; from the leaf to the root. */
 export function signedChain(home: Home, given: Given): SignedGrant[] {
-  const { from = "operator", to, scope, above = [], changes = {} } = given;
+  return chainSigner(home)(given);
+}
+
+/** As `signedChain`, for many: the record and the delegators' keys are read once. */
+export function chainSigner(home: Home): (given: Given) => SignedGrant[] {
   const installation = loadInstallation(suite, home.paths.installation);
-  const keys = loadKeyFile(suite, join(home.paths.keys, `${from}.key`));
-  if (installation === null || keys === null) throw new Error("the home is not set up");
-  const delegatee = identityOf(installation, to);
-  const terms = {
-    installation: installation.id,
-    delegator: identityOf(installation, from).id,
-    delegatee: delegatee.id,
-    kind: delegatee.kind,
-    parent: above[0]?.grant.id ?? null,
-    scope: parseScope(scope),
+  const keysOf = memoised((name) => loadKeyFile(suite, join(home.paths.keys, `${name}.key`)));
+  if (installation === null) throw new Error("the home is not set up");
+  const named = memoised((name) => identityOf(installation, name));
+  return ({ from = "operator", to, scope, above = [], changes = {} }) => {
+    const keys = keysOf(from);
+    if (keys === null) throw new Error(`${from} has no keys`);
+    const delegatee = named(to);
+    const terms = {
+      installation: installation.id,
+      delegator: named(from).id,
+      delegatee: delegatee.id,
+      kind: delegatee.kind,
+      parent: above[0]?.grant.id ?? null,
+      scope: parseScope(scope),
+    };
+    const at = { wallMs: Date.now(), random: (length: number) => suite.randomBytes(length) };
+    const grant = { ...draftGrant(terms, at), ...changes };
+    return [signGrant(grant, (message) => suite.ed25519Sign(keys.signingSeed, message)), ...above];
   };
-  const at = { wallMs: Date.now(), random: (length: number) => suite.randomBytes(length) };
-  const grant = { ...draftGrant(terms, at), ...changes };
-  return [signGrant(grant, (message) => suite.ed25519Sign(keys.signingSeed, message)), ...above];
+}
+
+function memoised<T>(make: (name: string) => T): (name: string) => T {
+  const made = new Map<string, T>();
+  return (name) => {
+    if (!made.has(name)) made.set(name, make(name));
+    return made.get(name) as T;
+  };
 }
 
 /** Registers a chain with the owner of the secrets. */

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import {
@@ -10,15 +10,14 @@ import {
   parseScope,
   signGrant,
   type Party,
-  type SignedGrant,
 } from "@sesame/core-authority";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import type { BusClient } from "@sesame/core-ipc/client";
 import { Home } from "../../helpers/home.ts";
-import { signedChain } from "../../helpers/granting.ts";
+import { chainSigner } from "../../helpers/granting.ts";
 import { residentKiB } from "../../helpers/process-memory.ts";
 import { rateOf } from "../samples.ts";
-import { interleave, type Bench } from "../scenario.ts";
+import { interleave, type Bench, type Measured } from "../scenario.ts";
 
 const GRANTS = 10_000;
 const PER_AGENT = 10;
@@ -27,7 +26,6 @@ const AT_ONCE = 64;
 const SETTLE_MS = 500;
 /** From one store of the heartbeats to the next, and a little. */
 const STORE_MS = 11_000;
-const TICKS_PER_SECOND = 100;
 /** `holdGrants` sends two in each interval. */
 const ROUNDS_PER_MINUTE = (2 * 60_000) / authorityLimits.DEFAULT_HEARTBEAT_MS;
 const SCOPE = "secret-list:ci/*";
@@ -41,21 +39,23 @@ export async function grantCheck(bench: Bench) {
     checks(Math.max(1, Math.round(held / PER_AGENT))),
   );
   const count = Math.max(1_000, bench.count(CHECKS));
-  const run = (check: ((count: number) => number) | undefined) => () =>
-    Promise.resolve(check?.(count) ?? Number.NaN);
+  const run = (check: Checks | undefined, callers?: number) => () =>
+    Promise.resolve(check?.(count, callers) ?? Number.NaN);
   const times = await interleave(bench.rounds, {
     few: run(few),
     many: run(many),
     most: run(most),
+    oneOfMost: run(most, 1),
   });
   const beside = { name: "10 held", values: times.few };
   return {
     "check, 1 000 held": { ours: times.many, beside },
     "check, 10 000 held": { ours: times.most, beside },
+    "check, 10 000 held, one caller": { ours: times.oneOfMost, beside },
   };
 }
 
-/** The owner of the secrets with a thousand agents that keep ten thousand grants alive. */
+/** A thousand agents keep ten thousand grants alive with the owner of the secrets. */
 export async function grantsHeld(bench: Bench) {
   const agents = names("agent", Math.max(2, bench.count(GRANTS / PER_AGENT)));
   const givers = names("giver", GIVERS);
@@ -64,61 +64,70 @@ export async function grantsHeld(bench: Bench) {
     // People: how often a service may ask is limited, and not what is measured.
     ...givers.map((name) => ({ name, kind: "human", capabilities: RIGHTS }) as const),
   ]);
-  const pid = home.pidOf("daemon-secrets");
-  const before = residentKiB(pid) / 1_024;
-  const given = new Map<string, string[]>();
-  const issued: (readonly [string, readonly SignedGrant[]])[] = [];
-  agents.forEach((to, i) => {
-    const from = givers[i % GIVERS] ?? "";
-    const chains = Array.from({ length: PER_AGENT }, () =>
-      signedChain(home, { from, to, scope: SCOPE }),
-    );
-    given.set(
-      to,
-      chains.map(([leaf]) => leaf?.grant.id ?? ""),
-    );
-    issued.push(...chains.map((chain) => [from, chain] as const));
-  });
+  const owner = home.pidOf("daemon-secrets");
+  const bus = home.pidOf("daemon-profile");
+  const before = { owner: megabytes(owner), bus: megabytes(bus) };
+  const sign = chainSigner(home);
   const clients = new Map<string, BusClient>();
-  for (const name of givers) clients.set(name, await home.connect(name));
-  const rate = await rateOf(issued.length, AT_ONCE, async (i) => {
-    const [from, chain] = issued[i] ?? ["", []];
-    await clients.get(from)?.call("grant.issue", { chain: chain.map(encodeGrant) });
+  for (const name of [...givers, ...agents]) clients.set(name, await home.connect(name));
+  const issued = agents.flatMap((to, i) => {
+    const from = givers[i % GIVERS] ?? "";
+    return Array.from({ length: PER_AGENT }, () => sign({ from, to, scope: SCOPE }));
   });
-  for (const client of clients.values()) await client.close();
-  const holders: (readonly [BusClient, string[]])[] = [];
-  for (const [name, grants] of given) holders.push([await home.connect(name), grants]);
+  const rate = await rateOf(issued.length, AT_ONCE, async (i) => {
+    const from = givers[Math.floor(i / PER_AGENT) % GIVERS] ?? "";
+    const chain = issued[i]?.map(encodeGrant) ?? [];
+    await clients.get(from)?.call("grant.issue", { chain });
+  });
+  const holders = agents.map((name, i) => {
+    const held = issued.slice(i * PER_AGENT, (i + 1) * PER_AGENT);
+    return [clients.get(name), held.map(([leaf]) => leaf?.grant.id ?? "")] as const;
+  });
   const beat = async (): Promise<void> => {
     const ended = await Promise.all(
-      holders.map(([client, grants]) => client.call("grant.heartbeat", { grants })),
+      holders.map(([client, grants]) => client?.call("grant.heartbeat", { grants })),
     );
-    if (ended.some((one) => one.ended.length > 0)) throw new Error("a grant has ended");
+    if (ended.some((one) => one?.ended.length !== 0)) throw new Error("a grant has ended");
   };
   await beat();
   await pause(SETTLE_MS);
-  const after = residentKiB(pid) / 1_024;
-  const shares: number[] = [];
+  const after = { owner: megabytes(owner), bus: megabytes(bus) };
+  const shares: { owner: number; bus: number }[] = [];
   for (let round = 0; round < bench.rounds; round++) {
-    const start = cpuSeconds(pid);
+    const start = { owner: cpuSeconds(owner), bus: cpuSeconds(bus) };
     await beat();
     // That they are stored is a part of what they cost.
     await pause(STORE_MS);
-    shares.push(((cpuSeconds(pid) - start) * ROUNDS_PER_MINUTE * 100) / 60);
+    const share = (pid: number, since: number): number =>
+      ((cpuSeconds(pid) - since) * ROUNDS_PER_MINUTE * 100) / 60;
+    shares.push({ owner: share(owner, start.owner), bus: share(bus, start.bus) });
   }
-  for (const [client] of holders) await client.close();
+  for (const client of clients.values()) await client.close();
+  const memory = (of: "owner" | "bus"): Measured => ({
+    ours: [after[of]],
+    beside: { name: "before", values: [before[of]] },
+  });
   return {
     "issue, 64 at once": { ours: [rate] },
-    "memory of daemon-secrets": { ours: [after], beside: { name: "before", values: [before] } },
-    "CPU of daemon-secrets for heartbeats": { ours: shares },
+    "memory of daemon-secrets": memory("owner"),
+    "memory of daemon-profile": memory("bus"),
+    "CPU of daemon-secrets for heartbeats": { ours: shares.map((share) => share.owner) },
+    "CPU of daemon-profile for heartbeats": { ours: shares.map((share) => share.bus) },
   };
+}
+
+function megabytes(pid: number): number {
+  return residentKiB(pid) / 1_024;
 }
 
 function names(word: string, count: number): string[] {
   return Array.from({ length: count }, (_, i) => `${word}-${i}`);
 }
 
-/** A function that checks so often, in turn for every caller; microseconds of one check. */
-function checks(callerCount: number): (count: number) => number {
+/** Checks so often, in turn for so many of the callers; microseconds of one check. */
+type Checks = (count: number, callers?: number) => number;
+
+function checks(callerCount: number): Checks {
   const seed = suite.randomBytes(32);
   const installation = randomUUID();
   const givers = Array.from({ length: GIVERS }, () => randomUUID());
@@ -151,10 +160,10 @@ function checks(callerCount: number): (count: number) => number {
       if (reason !== null) throw new Error(reason);
     }
   const call = { capability: "secret-list", profile: "work", names: ["ci/token"] } as const;
-  return (count) => {
+  return (count, turns = callers.length) => {
     const start = performance.now();
     for (let i = 0; i < count; i++) {
-      const caller = callers[i % callers.length] ?? "";
+      const caller = callers[i % turns] ?? "";
       const drawing = book.permit({ ...call, caller, executable: null }, now);
       if (typeof drawing !== "object") throw new Error("refused");
     }
@@ -162,8 +171,10 @@ function checks(callerCount: number): (count: number) => number {
   };
 }
 
-/** User and system time so far. proc_pid_stat(5) */
+/** Time on a processor so far, of all threads. Linux, Documentation/scheduler/sched-stats.rst */
 function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ").at(-1)?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  const nanoseconds = readdirSync(`/proc/${pid}/task`).map((thread) =>
+    Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "latin1").split(" ")[0]),
+  );
+  return nanoseconds.reduce((sum, one) => sum + one, 0) / 1e9;
 }
