@@ -3,12 +3,14 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { format, resolveConfig } from "prettier";
+import { STRIKES } from "../packages/core-audit/src/blocks/strikes.ts";
 import * as core from "../packages/core-types/src/index.ts";
 import { RULES } from "../packages/cli/src/signals/rules.ts";
 import { FACTORS } from "../packages/cli/src/signals/score.ts";
 import { exchange } from "./docs-exchange.mjs";
 
-const { AUTHENTICATIONS, DENIALS, describe, EXIT_CODES, EXPOSURES, KEY_MEMORY } = core;
+const { AUTHENTICATIONS, BLOCK_REASONS, DENIALS, describe, EXIT_CODES, EXPOSURES, KEY_MEMORY } =
+  core;
 const { limits, MESSAGES, RATE_CLASSES, RATE_LIMITS } = core;
 const root = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const DOCUMENTS = ["docs/PROTOCOL.md", "docs/POLICY.md", "docs/EXIT_CODES.md", "docs/SIGNALS.md"];
@@ -137,8 +139,23 @@ function factors() {
   return table(["factor", "weight", "meaning"], rows);
 }
 
+function blockReasons() {
+  const rows = Object.entries(BLOCK_REASONS).map(([name, meaning]) => row(code(name), meaning));
+  return table(["reason", "meaning"], rows);
+}
+
+function strikes() {
+  const minutes = (ms) => `${ms / 60_000} min`;
+  const rows = Object.entries(STRIKES).map(([name, { count, withinMs, blockMs, meaning }]) =>
+    row(code(name), meaning, count, minutes(withinMs), minutes(blockMs)),
+  );
+  return table(["reason", "what counts", "so many", "within", "block for"], rows);
+}
+
 const BLOCKS = {
   repair: repairs,
+  "block-reasons": blockReasons,
+  strikes,
   rules,
   factors,
   rates,

@@ -346,6 +346,7 @@ export const ARTEFACTS: readonly Artefact[] = [
 /** What else in the sources has the form of a heading, and what it is. */
 export const UNSIGNED: Readonly<Record<string, string>> = {
   "sesame audit entry v1": "hashed: an entry of the audit log",
+  "sesame block evidence v1\n": "hashed: entries of the audit log that led to a block",
   "sesame fingerprint v1\n": "hashed: what people compare",
   "sesame grants v1\n": "first line of a file with a checksum",
   "sesame grants v2\n": "first line of a file whose frames have checksums",

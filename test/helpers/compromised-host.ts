@@ -24,6 +24,7 @@ import {
   VAULT_OWNER,
   writeHeader,
   type AuditRecord,
+  type BlockOnRecord,
   type ClientHeader,
   type Sender,
 } from "@sesame/core-types";
@@ -63,6 +64,8 @@ export class CompromisedHost {
   panic = false;
   /** The version of the policy that it says it has. */
   policy = 0;
+  /** What it says of the block list. */
+  blocks: readonly BlockOnRecord[] = [];
   /** What the owner told it of a panic. */
   readonly told: boolean[] = [];
   readonly #server: Server;
@@ -189,6 +192,8 @@ export class CompromisedHost {
         this.records.push(...records);
         return encode(MESSAGES["audit.append"].result, { sequence: this.records.length });
       }
+      case MESSAGES["block.list"].tag:
+        return encode(MESSAGES["block.list"].result, { blocks: [...this.blocks] });
       case MESSAGES["audit.checkpoint"].tag: {
         const [hash, signature] = [new Uint8Array(32), new Uint8Array(64)];
         const checkpoint = { sequence: this.records.length, hash, timeMs: Date.now(), signature };

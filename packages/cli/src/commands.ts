@@ -353,6 +353,28 @@ export const COMMANDS: readonly Command[] = [
       (await import("./commands/agents.ts")).agentResume(context, name),
   },
   {
+    usage: "agent block <who>",
+    summary: "end connections and rights at once, by name or fingerprint; takes no password",
+    flags: [
+      ["--reason <word>", "why: review, abuse, compromised, tampered …", "review"],
+      ["--for <span>", "for how long, as in 24h; else until it is unblocked"],
+      ["--evidence <entries>", "entries of the audit log that it rests on, as in 120,121"],
+    ],
+    run: async (context, [who = ""], flags) =>
+      (await import("./commands/blocks.ts")).agentBlock(context, who, flags),
+  },
+  {
+    usage: "agent unblock <who>",
+    summary: "end a block",
+    run: async (context, [who = ""]) =>
+      (await import("./commands/blocks.ts")).agentUnblock(context, who),
+  },
+  {
+    usage: "agent blocked",
+    summary: "who is blocked, why, until when and by what evidence",
+    run: async (context) => (await import("./commands/blocks.ts")).agentBlocked(context),
+  },
+  {
     usage: "agent rotate <name>",
     summary: "give an identity new keys; the former ones are accepted for a while",
     flags: [

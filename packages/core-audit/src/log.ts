@@ -1,7 +1,7 @@
 import { Fault, ID_BYTES, type Checkpoint, type Clock } from "@sesame/core-types";
 import { Batch } from "./batch.ts";
 import type { SignatureVerifier } from "./checkpoint.ts";
-import { eventBody, type AuditEvent } from "./entry.ts";
+import { eventBody, type AuditEntry, type AuditEvent } from "./entry.ts";
 import { writeAll, type AuditFile, type AuditFiles } from "./files.ts";
 import type { Algorithm } from "./hash.ts";
 import { nodeFiles } from "./io/node-files.ts";
@@ -48,6 +48,11 @@ export interface AuditLog {
   readonly sequence: number;
   /** Called with each checkpoint that is made once it is on disk; must not throw. */
   onCheckpoint(listener: (checkpoint: Checkpoint) => void): void;
+  /**
+   * Called with each entry of a caller's once it is on disk, in the log's order and before whoever
+   * appended it hears of it; must not throw.
+   */
+  onEntry(listener: (entry: AuditEntry) => void): void;
   /** Called once further entries are on disk; must not throw. */
   onGrowth(listener: () => void): void;
   /**
@@ -70,6 +75,7 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
 
 type Item = {
   /** Null: a checkpoint. */
+  readonly event: AuditEvent | null;
   readonly body: string | null;
   /** Bytes of the line at most. */
   readonly bytes: number;
@@ -93,6 +99,7 @@ class Log implements AuditLog {
   readonly #limits: AuditLimits;
   readonly #schedule: Schedule;
   readonly #listeners: ((checkpoint: Checkpoint) => void)[] = [];
+  readonly #entryListeners: ((entry: AuditEntry) => void)[] = [];
   readonly #growthListeners: (() => void)[] = [];
   #queue: Item[] = [];
   #draining: Promise<void> | null = null;
@@ -132,6 +139,10 @@ class Log implements AuditLog {
     this.#listeners.push(listener);
   }
 
+  onEntry(listener: (entry: AuditEntry) => void): void {
+    this.#entryListeners.push(listener);
+  }
+
   onGrowth(listener: () => void): void {
     this.#growthListeners.push(listener);
   }
@@ -151,11 +162,11 @@ class Log implements AuditLog {
       return Promise.reject(
         new Fault("data", "the audit entry is too long", "shorten the name of what it is about"),
       );
-    return this.#enqueue({ body, bytes });
+    return this.#enqueue({ event, body, bytes });
   }
 
   async checkpoint(): Promise<Checkpoint> {
-    await this.#enqueue({ body: null, bytes: CHECKPOINT_BYTES });
+    await this.#enqueue({ event: null, body: null, bytes: CHECKPOINT_BYTES });
     if (this.#state.is !== "open") throw this.#state.fault;
     return this.#state.tip.checkpoint;
   }
@@ -178,7 +189,7 @@ class Log implements AuditLog {
     }
   }
 
-  #enqueue(wanted: Pick<Item, "body" | "bytes">): Promise<number> {
+  #enqueue(wanted: Pick<Item, "event" | "body" | "bytes">): Promise<number> {
     if (this.#isClosing) return Promise.reject(closedFault());
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     this.#queue.push({ ...wanted, resolve, reject });
@@ -248,12 +259,16 @@ class Log implements AuditLog {
     const made: Checkpoint[] = [];
     let unsigned = tip.unsigned;
     const now = this.#owner.now();
-    const sequences = items.map(({ body }) => {
+    const entries: AuditEntry[] = [];
+    const sequences = items.map(({ event, body }) => {
+      const { hash: prev } = batch.head;
       if (body !== null) {
         batch.add(now, body);
         unsigned++;
       }
-      const { sequence } = batch.head;
+      const { sequence, hash } = batch.head;
+      if (event !== null)
+        entries.push({ ...event, prev, seq: sequence, time: now, control: null, hash });
       const isDue = body === null ? unsigned > 0 : unsigned >= this.#limits.checkpointEntries;
       if (isDue) {
         made.push(batch.checkpoint(now));
@@ -271,6 +286,7 @@ class Log implements AuditLog {
     }
     const checkpoint = made.at(-1) ?? tip.checkpoint;
     this.#advance({ ...tip, length, head: batch.head, checkpoint, unsigned });
+    for (const entry of entries) for (const tell of this.#entryListeners) tell(entry);
     items.forEach((item, i) => item.resolve(sequences[i] ?? 0));
     this.#announce(made);
     if (bytes.length > 0) for (const tell of this.#growthListeners) queueMicrotask(tell);

@@ -76,6 +76,7 @@ export {
   ofName,
   rotated,
   steadfast,
+  subjectIn,
   without,
   type Identities,
   mayWait,

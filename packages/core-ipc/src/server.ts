@@ -1,4 +1,5 @@
 export {
+  BLOCKED,
   BusServer,
   REVOKED,
   PANICKED,

@@ -165,6 +165,11 @@ export const DENIALS = {
     text: "nobody waits under the name {detail}",
     hint: "`sesame agent list` shows who does; enrolments end after 24 hours",
   },
+  "block-list-full": {
+    exit: "data",
+    text: "the block list is full",
+    hint: "`sesame agent blocked` shows it; `sesame agent unblock` what needs no block any more",
+  },
   "record-refused": {
     exit: "integrity",
     text: "the installation record was not taken over: {detail}",

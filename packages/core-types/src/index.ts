@@ -1,3 +1,4 @@
+export { BLOCK_REASONS, isBlockSubject, type BlockReason } from "./block.ts";
 export {
   CAPABILITIES,
   DEFAULT_CAPABILITIES,
@@ -51,6 +52,7 @@ export * as limits from "./limits.ts";
 export {
   askedSchema,
   auditRecordSchema,
+  blockSchema,
   checkpointSchema,
   commandSchema,
   denialSchema,
@@ -64,6 +66,7 @@ export {
   type AskedApproval,
   type Processes,
   type AuditRecord,
+  type BlockOnRecord,
   type Checkpoint,
   type Command,
   type Enrolment,

@@ -167,3 +167,7 @@ export const MAX_PROGRAM_BYTES = 256 * 1024 * 1024;
 export const MAX_REDACTED_BYTES = 16 * 1024;
 /** Milliseconds for which a session has given a one-time code. */
 export const MAX_TOTP_AGE_MS = 5 * 60_000;
+/** Blocks that are in force at the same time. */
+export const MAX_BLOCKS = 1_024;
+/** Entries of the audit log that one block names as its evidence. */
+export const MAX_EVIDENCE = 60;

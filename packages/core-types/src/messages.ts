@@ -1,3 +1,4 @@
+import { BLOCK_REASONS, type BlockReason } from "./block.ts";
 import { CAPABILITIES, type Capability } from "./capability.ts";
 import { BUS_HOST, ENROLLED_KINDS, IDENTITY_KINDS, LAUNCHER, VAULT_OWNER } from "./identity.ts";
 import { LEVELS, type Level } from "./level.ts";
@@ -11,7 +12,9 @@ import {
   MAX_ARGUMENTS,
   MAX_ARGUMENT_BYTES,
   MAX_AUDIT_READ,
+  MAX_BLOCKS,
   MAX_CONNECTIONS,
+  MAX_EVIDENCE,
   MAX_FETCH_BYTES,
   MAX_GRANT_BYTES,
   MAX_GRANTS_LISTED,
@@ -134,6 +137,29 @@ const evidenceSchema = struct({
   unit: nullable(text(MAX_TEXT_BYTES)),
 });
 export type Evidence = Infer<typeof evidenceSchema>;
+
+/** Id of an identity, or a Noise key in hex. */
+const blockSubject = text(64);
+const blockReason = oneOf(Object.keys(BLOCK_REASONS) as BlockReason[]);
+/** Entries of the audit log that led to a block, and the hash over them. docs/SIGNALS.md */
+const blockEvidence = struct({ hash: bytes(32, 32), entries: list(uint, MAX_EVIDENCE) });
+
+/** One block of the list that the audit log bears. docs/SIGNALS.md, Block list. */
+export const blockSchema = struct({
+  subject: blockSubject,
+  /** Of the identity when it was blocked. */
+  name: nullable(identityName),
+  reason: blockReason,
+  /** Wall clock, milliseconds; null: until it is lifted. */
+  untilMs: nullable(uint),
+  evidence: nullable(blockEvidence),
+  /** The entry of the audit log that bears it, and its time. */
+  entry: uint,
+  sinceMs: uint,
+  /** Who blocked it. */
+  by: nullable(identityName),
+});
+export type BlockOnRecord = Infer<typeof blockSchema>;
 
 /** What becomes of a key that asks to be somebody's. */
 const ENROLMENT_STATES = ["unknown", "pending", "registered", "suspended"] as const;
@@ -479,6 +505,76 @@ export const MESSAGES = {
     inPanic: true,
     params: struct({ posture: postureSchema }),
     result: nothing,
+  }),
+
+  // Block list. docs/SIGNALS.md.
+  "block.add": request({
+    tag: 0x0118,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "admin",
+    sealed: false,
+    audit: "always",
+    idempotent: true,
+    repair: true,
+    inPanic: true,
+    params: struct({
+      subject: blockSubject,
+      reason: blockReason,
+      untilMs: nullable(uint),
+      evidence: nullable(blockEvidence),
+    }),
+    result: nothing,
+  }),
+  "block.remove": request({
+    tag: 0x0119,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "admin",
+    sealed: false,
+    audit: "always",
+    idempotent: true,
+    params: struct({ subject: blockSubject }),
+    result: struct({ changed: bool }),
+  }),
+  "block.list": request({
+    tag: 0x011a,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "audit-read",
+    sealed: false,
+    audit: "refused",
+    idempotent: true,
+    repair: true,
+    inPanic: true,
+    params: nothing,
+    result: struct({ blocks: list(blockSchema, MAX_BLOCKS) }),
+  }),
+  /** The list is another one; what it is, only `block.list` says. */
+  "block.changed": event({ tag: 0x011b, level: "internal", from: BUS_HOST, params: nothing }),
+  "vault.block": request({
+    tag: 0x011c,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: "admin",
+    sealed: true,
+    audit: "always",
+    idempotent: true,
+    repair: true,
+    inPanic: true,
+    params: struct({ subject: blockSubject, untilMs: nullable(uint) }),
+    result: nothing,
+  }),
+  "vault.unblock": request({
+    tag: 0x011d,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: "admin",
+    sealed: true,
+    audit: "always",
+    idempotent: true,
+    params: struct({ subject: blockSubject }),
+    result: struct({ changed: bool }),
   }),
 
   // Enrolment: daemon-profile. docs/ENROLMENT.md.

@@ -3,6 +3,7 @@ import {
   Denial,
   Fault,
   limits,
+  MESSAGES,
   postureOf,
   utf8Length,
   VAULT_OWNER,
@@ -12,6 +13,7 @@ import {
   type Evidence,
   type Identity,
   type IdentityKind,
+  type MessageName,
   type PeerEvidence,
   type Posture,
   type Trust,
@@ -29,6 +31,7 @@ import {
 } from "@sesame/core-ipc/server";
 import type { LogFile } from "./io/log-files.ts";
 import { dismiss, enter, ofKey, waiting, type WaitingRoom } from "./enrolment/waiting-room.ts";
+import { blockHandlers, type BlockHost } from "./block/block-handlers.ts";
 import { create, listed, setActive, setDefault, type Profiles } from "./profile/profiles.ts";
 
 /** A verified record that is not in force yet. */
@@ -71,6 +74,7 @@ export type Host = {
   readonly isReplacement: (wanted: Enrolment) => boolean;
   readonly grants: GrantDesk;
   readonly policies: PolicyKeeper;
+  readonly block: BlockHost;
   readonly waitingRoom: () => WaitingRoom;
   /** Makes a new state durable. */
   readonly setWaitingRoom: (room: WaitingRoom) => void;
@@ -169,6 +173,8 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
       return {};
     },
 
+    ...blockHandlers(host.block),
+
     "agent.enroll": async ({ signature, ...wanted }, call) => {
       call.about(null, wanted.name);
       const holder = host.holderOf(call.session);
@@ -255,6 +261,8 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
     "audit.append": async ({ records }, { identity }) => {
       const daemon = identity?.name;
       if (daemon === undefined) throw new Denial("capability-missing");
+      for (const { action } of records)
+        if (isOthers(action, daemon)) throw new Denial("params-invalid", `record of ${action}`);
       try {
         const sequences = await Promise.all(records.map((record) => host.append(daemon, record)));
         return { sequence: Math.max(0, ...sequences) };
@@ -272,6 +280,12 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
 
     "audit.checkpoint": async () => ({ checkpoint: await host.checkpoint() }),
   };
+}
+
+/** True for a kind that another daemon answers, and records. */
+function isOthers(action: string, daemon: string): boolean {
+  const row = Object.hasOwn(MESSAGES, action) ? MESSAGES[action as MessageName] : null;
+  return row?.form === "request" && row.owner !== "*" && row.owner !== daemon;
 }
 
 function stateOf({ state }: Identity): "registered" | "suspended" {

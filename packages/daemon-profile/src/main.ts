@@ -1,7 +1,17 @@
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
-import { openAuditLog, type AuditActor, type AuditEvent, type AuditLog } from "@sesame/core-audit";
+import {
+  blockText,
+  nodeFiles,
+  openAuditLog,
+  readBlocks,
+  tailAudit,
+  type AuditActor,
+  type AuditEntry,
+  type AuditEvent,
+  type AuditLog,
+} from "@sesame/core-audit";
 import {
   changesOf,
   bootClock,
@@ -17,6 +27,7 @@ import {
   openOwn,
   runDaemon,
   steadfast,
+  subjectIn,
   type DaemonContext,
   type Identities,
   type Installation,
@@ -24,6 +35,7 @@ import {
   type RunningDaemon,
 } from "@sesame/core-ipc/daemon";
 import {
+  BLOCKED,
   BusServer,
   Dispatcher,
   policyGuard,
@@ -46,9 +58,11 @@ import {
   VAULT_OWNER,
   type AuditRecord,
   type Capability,
+  type Identity,
   type Party,
 } from "@sesame/core-types";
 import { RefusalLimit } from "./audit/refusals.ts";
+import { Blocker } from "./block/blocker.ts";
 import { handlersOf } from "./handlers.ts";
 import { logFiles, readLog } from "./io/log-files.ts";
 import { loadPending, savePending } from "./io/pending-store.ts";
@@ -57,6 +71,8 @@ import { listed, type Profiles } from "./profile/profiles.ts";
 import { grantsOf, keptPolicy, ownMark, SPEC } from "./spec.ts";
 
 const COUNT_EVERY_MS = 60_000;
+/** Entries of the log among which a start looks for what was counted before. */
+const STRIKES_LOOK_BACK = 2_000;
 
 await runDaemon({ ...SPEC, start });
 
@@ -104,11 +120,27 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
 
   /** Refusals are recorded up to a number per minute, everything else always. */
   async function record(event: AuditEvent): Promise<number> {
-    const { name = null, uid = 0 } = event.actor ?? {};
+    const { name = null, uid = 0, identity = null } = event.actor ?? {};
     const spared =
-      event.outcome.startsWith("refused:") && !refusals.admits({ name, uid }, clock.monotonicMs());
+      event.outcome.startsWith("refused:") &&
+      !refusals.admits({ name, uid, identity }, clock.monotonicMs());
     return spared ? audit.sequence : audit.append(event);
   }
+
+  const subjectOf = (subject: string): Identity | null =>
+    subjectIn(inForce.installation.identities, subject);
+  const blocker = new Blocker({
+    suite,
+    wallMs: clock.wallMs,
+    identity: subjectOf,
+    record: (block) => {
+      append({ actor: self, action: "block.add", object: blockText(block), outcome: "ok" });
+    },
+    changed: () => {
+      bus.reregister();
+      bus.emit("block.changed", {});
+    },
+  });
 
   const grants = new GrantKeeper({
     path: join(grantsOf(paths), "grants.state"),
@@ -166,6 +198,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     incident: randomUUID,
     memory: suite,
     gate: {
+      blocked: (identity) => blocker.list.hasIdentity(identity),
       grants,
       panic: () => panic.held,
       rate: rateLimit(clock),
@@ -215,6 +248,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
       isReplacement: (wanted) => replacedBy(inForce.installation.identities, wanted) !== null,
       grants,
       policies,
+      block: { blocks: blocker.list, subject: subjectOf },
       waitingRoom: () => room,
       setWaitingRoom: (state) => {
         savePending(paths.pending, state);
@@ -234,11 +268,12 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
       append: (daemon, { session, caller, action, profile, object, outcome }) => {
         const holder = session === null ? null : bus.peerOf(session);
         const seen = evidence(holder?.peer ?? null, holder?.sender ?? null);
-        // The name is the one that the daemon saw proved, not the one that the bus believes.
-        const identity = idOf(caller);
+        // The name is the one that the daemon saw proved, the identity that of the connection: what
+        // came over it is its doing, also where nothing was proved.
+        const identity = holder === null ? idOf(caller) : seen.identity;
         const actor =
           session === null && caller === daemon
-            ? { ...selfActor(identity), name: daemon, pid: 0 }
+            ? { ...selfActor(idOf(caller)), name: daemon, pid: 0 }
             : { ...seen, name: caller, identity, by: daemon };
         return record({ actor, action, profile, object, outcome });
       },
@@ -258,6 +293,8 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     uids: [process.getuid?.() ?? 0, ...(paths.system === null ? [] : [paths.system.user])],
     answer: (header, payload) => dispatcher.answer(header, payload),
     panic: () => panic.held,
+    blocked: (key, identity) =>
+      blocker.list.hasKey(key) || (identity !== null && blocker.list.hasIdentity(identity)),
     incident: (incident) => recordIncident(incident),
   });
 
@@ -276,7 +313,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
   function recordIncident({ action, object, outcome, peer, name, session }: Incident): void {
     // What the operator did is no refusal: noise before it must not keep it off the record.
     const party = { name, uid: peer.uid };
-    const isOurs = outcome === REVOKED || outcome === PANICKED;
+    const isOurs = [REVOKED, PANICKED, BLOCKED].includes(outcome);
     if (!isOurs && !refusals.admits(party, clock.monotonicMs())) return;
     const sender =
       session === null ? null : { name, session, kind: null, clearance: "open" as const };
@@ -286,7 +323,8 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
   /** Refusals that were only counted came from many processes: the count names the party alone. */
   function recordSuppressed(): void {
     for (const { party, count } of refusals.takeSuppressed(clock.monotonicMs())) {
-      const actor = { ...evidence(null, null), ...party, identity: idOf(party.name) };
+      const identity = party.identity ?? idOf(party.name);
+      const actor = { ...evidence(null, null), ...party, identity };
       const object = `${count} more`;
       append({ actor, action: "bus.refusals", object, outcome: "suppressed" });
     }
@@ -301,6 +339,8 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
 
   const counting = setInterval(recordSuppressed, COUNT_EVERY_MS).unref();
 
+  audit.onEntry((entry) => blocker.take(entry));
+  await resumeBlocks();
   audit.onGrowth(() => bus.emit("audit.grown", {}));
   audit.onCheckpoint((checkpoint) => bus.emit("audit.checkpointed", { checkpoint }));
   await recordOwn(audit, self, "daemon.start");
@@ -320,6 +360,20 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
       });
     },
   };
+
+  /** What the log bears is in force before anybody can connect. */
+  async function resumeBlocks(): Promise<void> {
+    try {
+      await readBlocks(nodeFiles(paths.audit), (entry) => void blocker.list.take(entry));
+      const latest: AuditEntry[] = [];
+      for await (const entry of tailAudit(paths.audit, { count: STRIKES_LOOK_BACK }))
+        latest.push(entry);
+      blocker.resume(latest);
+    } catch (cause) {
+      // Without a readable log nothing is released either.
+      log("error", "block list not read in full", { reason: String(cause) });
+    }
+  }
 
   async function recordOwn(into: AuditLog, actor: AuditActor, action: string): Promise<void> {
     try {

@@ -16,6 +16,7 @@ import {
 } from "@sesame/core-ipc/server";
 import { wipe } from "@sesame/core-crypto";
 import type { Asker, Desk } from "./approval/desk.ts";
+import { blockHandlers, type BlockHost } from "./block/block-handlers.ts";
 import { expectCode } from "./guard.ts";
 import type { Vaults } from "./io/vaults.ts";
 import type { Keeper } from "./keeper.ts";
@@ -33,6 +34,7 @@ export type Host = {
   readonly keeper: Keeper;
   readonly grants: GrantDesk;
   readonly desk: Desk;
+  readonly block: BlockHost;
   readonly policies: PolicyKeeper;
   /** Has the bus host compare its policy with this one. */
   readonly comparePolicies: () => Promise<void>;
@@ -105,6 +107,8 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
       putInForce();
       return {};
     },
+
+    ...blockHandlers(host.block),
 
     "policy.install": policy.install,
     "policy.status": policy.status,

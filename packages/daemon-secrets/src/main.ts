@@ -12,6 +12,7 @@ import {
   openOwn,
   runDaemon,
   SealedOwner,
+  subjectIn,
   type DaemonContext,
   type RunningDaemon,
 } from "@sesame/core-ipc/daemon";
@@ -27,12 +28,15 @@ import {
   VAULT_OWNER,
   type AuditRecord,
   type Checkpoint,
+  type Identity,
   type PeerEvidence,
 } from "@sesame/core-types";
 import { join } from "node:path";
 import { Desk } from "./approval/desk.ts";
+import { Blocks } from "./block/blocks.ts";
 import { meansOf } from "./guard.ts";
 import { handlersOf } from "./handlers.ts";
+import { loadBlocks, saveBlocks } from "./io/block-file.ts";
 import { Throttles } from "./io/throttles.ts";
 import { Vaults } from "./io/vaults.ts";
 import { Keeper } from "./keeper.ts";
@@ -40,7 +44,7 @@ import { Panic } from "./panic.ts";
 import { RootProof } from "./root-proof.ts";
 import { Tickets } from "./use/tickets.ts";
 import { SecondFactor } from "./second-factor.ts";
-import { grantsOf, keptPolicy, ownMark, SPEC } from "./spec.ts";
+import { grantsOf, keptBlocks, keptPolicy, ownMark, SPEC } from "./spec.ts";
 
 await runDaemon({ ...SPEC, start });
 
@@ -84,6 +88,18 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
   const logOwner = { installationId, publicKey: busHost.signingKey };
 
   const registry = new Registry(installation.identities, clock.wallMs);
+
+  const blocks = new Blocks({
+    wallMs: clock.wallMs,
+    kept: loadBlocks(keptBlocks(paths)),
+    keep: (present) => saveBlocks(keptBlocks(paths), present),
+  });
+
+  /** Nobody if it is blocked. */
+  const unblocked = (name: string): Identity | null => {
+    const identity = registry.byName(name);
+    return identity === null || blocks.has(identity) ? null : identity;
+  };
 
   const audit = async (records: AuditRecord[]): Promise<void> => {
     await link.bus.call("audit.append", { records });
@@ -142,6 +158,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     incident: randomUUID,
     memory: suite,
     gate: {
+      blocked: (identity) => blocks.has(identity),
       panic: () => panic.held,
       grants,
       rate: rateLimit(clock),
@@ -163,6 +180,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
       keeper,
       grants,
       desk,
+      block: { blocks, subject: (subject) => subjectIn(inForce.installation.identities, subject) },
       policies,
       comparePolicies: async () => {
         try {
@@ -180,7 +198,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
         keeper,
         grants,
         tickets: new Tickets((bytes) => suite.blake2s(bytes)),
-        identity: (name) => registry.byName(name),
+        identity: unblocked,
         wallMs: clock.wallMs,
         nowMs: clock.monotonicMs,
         newTicket: () => suite.randomBytes(32),
@@ -227,6 +245,15 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
         keeper.active = new Set(states.filter(({ active }) => active).map(({ name }) => name));
       };
       await bus.on("profile.changed", ({ profiles }) => tell(profiles));
+      const hearBlocks = async (): Promise<void> => {
+        blocks.tell((await bus.call("block.list", {})).blocks);
+      };
+      await bus.on("block.changed", () => {
+        hearBlocks().catch((cause: unknown) => {
+          log("error", "block list not heard", { reason: String(cause) });
+        });
+      });
+      await hearBlocks();
       await bus.on("audit.checkpointed", ({ checkpoint }) => anchor(checkpoint));
       tell((await bus.call("profile.list", {})).profiles);
       await compare(bus);

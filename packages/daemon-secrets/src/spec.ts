@@ -27,3 +27,8 @@ export function ownMark({ vaults }: Paths): string {
 export function keptPolicy({ vaults }: Paths): string {
   return join(vaults, "policy.json");
 }
+
+/** Whom the operator has blocked. */
+export function keptBlocks({ vaults }: Paths): string {
+  return join(vaults, "blocks.json");
+}

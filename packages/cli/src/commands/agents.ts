@@ -33,9 +33,18 @@ import { table, type Outcome } from "../render.ts";
 export function agentList(context: Context): Promise<Outcome> {
   return withBus(context, async (bus) => {
     const { pending } = await bus.call("agent.list", {});
+    const { blocks } = await bus.call("block.list", {});
+    const blocked = new Set(blocks.map(({ subject }) => subject));
+    const isBlocked = ({ id, noiseKey, former }: Identity): boolean =>
+      [id, ...[{ noiseKey }, ...former].map((keys) => toHex(keys.noiseKey))].some((one) =>
+        blocked.has(one),
+      );
     const { identities } = requireInstallation(suite, pathsOf(context));
     const rows = [
-      ...identities.map((identity) => ({ state: stateOf(identity), about: identity })),
+      ...identities.map((identity) => ({
+        state: isBlocked(identity) ? "blocked" : stateOf(identity),
+        about: identity,
+      })),
       ...pending.map(({ enrolment }) => ({
         state: replacedBy(identities, enrolment) === null ? "pending" : "replacement",
         about: enrolment,

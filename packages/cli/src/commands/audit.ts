@@ -4,7 +4,6 @@ import {
   isSignedCheckpoint,
   nodeFiles,
   tailAudit,
-  verifyAudit,
   type AuditEntry,
   type AuditReport,
   type LogOwner,
@@ -12,6 +11,7 @@ import {
 import { BUS_HOST, EXIT_CODES, Fault, fromHex, toHex, type Checkpoint } from "@sesame/core-types";
 import { pathsOf, withBus, type Context } from "../context.ts";
 import { withLog } from "../io/audit-log.ts";
+import { verifyWithEvidence, type CheckedEvidence } from "../io/block-evidence.ts";
 import { LineFile } from "../io/line-file.ts";
 import { print } from "../io/print.ts";
 import { printable } from "../printable.ts";
@@ -28,7 +28,7 @@ export async function auditVerify(context: Context, flags: VerifyFlags): Promise
   const anchors = kept.map(({ checkpoint }) => checkpoint);
   const { audit } = pathsOf(context);
   const report = await withLog(context, ({ files = nodeFiles(audit) }) =>
-    verifyAudit(audit, { suite, ...owner, anchors, files }),
+    verifyWithEvidence(audit, { suite, ...owner, anchors, files }),
   );
   if (report.ok) return { text: [...linesOf(report), "OK"].join("\n"), data: report };
   return notGood(context, report);
@@ -43,16 +43,24 @@ export function logOwner(context: Context): LogOwner {
   };
 }
 
+/** A report, with what was looked at beside the log itself. */
+type Shown = AuditReport & { readonly evidence?: readonly CheckedEvidence[] };
+
 /** Shows the report; with `--json` as data, like a good one, and the exit code tells. */
-export function notGood(context: Context, report: AuditReport): Outcome {
+export function notGood(context: Context, report: Shown): Outcome {
   if (context.json) {
     process.exitCode = EXIT_CODES.integrity.code;
     return { text: "", data: report };
   }
-  const { firstBad } = report;
+  const { firstBad, evidence = [] } = report;
+  const unsound = evidence.find(({ state }) => state !== "matches");
+  const other =
+    unsound === undefined
+      ? "an anchor does not match"
+      : `the block of entry ${unsound.sequence} does not rest on the entries that it names`;
   const where =
     firstBad === null
-      ? "an anchor does not match"
+      ? other
       : `segment ${firstBad.segment}, line ${firstBad.line}: ${firstBad.reason}`;
   print(1, `${linesOf(report).map(printable).join("\n")}\n`);
   throw new Fault(
@@ -62,10 +70,13 @@ export function notGood(context: Context, report: AuditReport): Outcome {
   );
 }
 
-function linesOf(report: AuditReport): string[] {
+function linesOf(report: Shown): string[] {
   return [
     `${report.entries} entries in ${report.segments} segments, ${report.checkpoints} checkpoints`,
     ...report.anchors.map(({ sequence, state }) => `anchor at entry ${sequence}: ${state}`),
+    ...(report.evidence ?? []).map(
+      ({ sequence, state }) => `evidence of the block of entry ${sequence}: ${state}`,
+    ),
     ...report.gaps.map(({ sequence, bytes }) => `gap at entry ${sequence}: ${bytes} bytes torn`),
     ...report.notes.map((note) => `note: ${note}`),
     ...report.blind.map((sentence) => `not seen: ${sentence}`),

@@ -75,6 +75,8 @@ export type Condition = (
 ) => Promise<void> | void;
 
 export type GateOptions = Partial<Readonly<Record<(typeof CONDITIONS)[number], Condition>>> & {
+  /** True for an identity that gets nothing. docs/SIGNALS.md, Block list */
+  readonly blocked?: (identity: Identity) => boolean;
   readonly grants?: Grants;
   readonly rate?: RateLimit;
   /** True while a panic holds. docs/PROTOCOL.md, Panic */
@@ -99,14 +101,18 @@ const UNLIMITED: Permit = {
 };
 
 /**
- * Asks in this order: rate, clearance, capability (by enrolment, else by grants), whether a panic
- * holds, then the conditions. The rate is first, so that guessing what one may do is counted too.
+ * Asks in this order: block list, rate, clearance, capability (by enrolment, else by grants),
+ * whether a panic holds, then the conditions. The rate comes before the rights, so that guessing what
+ * one may do is counted too.
  * What comes after, vault, record and effect, is the handler's.
  *
  * @throws {Denial} with the first no
  */
 export async function admit(options: GateOptions, asked: Asked): Promise<Permit> {
   const { row, identity } = asked;
+  // What the key of nobody is told, so that nobody learns that it is blocked.
+  if (identity !== null && options.blocked?.(identity) === true)
+    throw new Refusal("clearance-too-low", "blocked");
   if (identity !== null) options.rate?.(row, identity);
   // The bus has checked the level already; a lying bus must not widen anybody's rights.
   if (!dominates(identity?.clearance ?? "open", row.level)) throw new Denial("clearance-too-low");

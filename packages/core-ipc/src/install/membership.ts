@@ -2,6 +2,7 @@ import { equalBytes } from "@sesame/core-crypto";
 import {
   Denial,
   Fault,
+  fromHex,
   isReservedName,
   limits,
   type Identity,
@@ -27,6 +28,13 @@ export function ofKey(identities: Identities, noiseKey: Uint8Array): Identity | 
       keysOf(identity).some((keys) => equalBytes(keys.noiseKey, noiseKey)),
     ) ?? null
   );
+}
+
+/** The identity, in whatever state, that a subject of the block list is, or whose key it is. */
+export function subjectIn(identities: Identities, subject: string): Identity | null {
+  const key = fromHex(subject);
+  if (key !== null) return ofKey(identities, key);
+  return identities.find(({ id }) => id === subject) ?? null;
 }
 
 /** @throws {Denial} name-taken, key-taken: a name and a key are one identity's */

@@ -67,13 +67,16 @@ export type BusServerOptions = {
   readonly incident: (incident: Incident) => void;
   /** True while a panic holds. */
   readonly panic?: () => boolean;
+  /** True for a key that gets nothing, and whose identity that is, if anybody's. */
+  readonly blocked?: (noiseKey: Uint8Array, identity: Identity | null) => boolean;
   /** Answers requests whose owner is the bus host. */
   readonly answer: (header: RoutedHeader, payload: Uint8Array) => Promise<Answer>;
 };
 
-/** Outcome of a connection whose identity has ended, or is nobody while a panic holds. */
+/** Outcome of a connection whose identity has ended, is nobody while a panic holds, or is blocked. */
 export const REVOKED = "closed:revoked";
 export const PANICKED = "closed:panic";
+export const BLOCKED = "closed:blocked";
 
 /** The other end of a bus session. */
 export type Holder = {
@@ -185,9 +188,10 @@ export class BusServer {
 
   /**
    * Makes the live connections fit a registry that has changed: a key that was nobody's and is
-   * somebody's now gets name and clearance; a connection whose identity is gone or another ends.
+   * somebody's now gets name and clearance; a connection whose identity is gone or another ends, and
+   * so does one that is blocked.
    *
-   * @param outcome - why it ends
+   * @param outcome - why it ends if it is not blocked
    */
   reregister(outcome: typeof REVOKED | typeof PANICKED = REVOKED): void {
     for (const connection of this.#connections.values()) {
@@ -197,13 +201,15 @@ export class BusServer {
       const identity = this.#options.registry.byKey(key);
       const now = { ...partyOf(identity, session), trust: this.#trust(identity, connection.peer) };
       const same = sameIdentity(sender, now);
-      if (same || sender.name === null) {
+      const isBlocked = this.#isBlocked(key, identity);
+      if (!isBlocked && (same || sender.name === null)) {
         if (!same) this.#open--;
         this.#stamp(connection, now);
         this.#router.identified(connection.id, now);
         if (!same && identity !== null) this.#lookAt(connection);
       } else {
-        this.#report(connection.peer, "bus.connection", null, outcome, sender);
+        const why = isBlocked ? BLOCKED : outcome;
+        this.#report(connection.peer, "bus.connection", null, why, sender);
         connection.destroy();
         this.#forget(connection);
       }
@@ -318,6 +324,7 @@ export class BusServer {
     const identity = this.#options.registry.byKey(key);
     // Nobody else speaks for the bus host, whoever holds its key.
     if (identity?.name === BUS_HOST) return null;
+    if (this.#isBlocked(key, identity)) throw new Violation("BLOCK-3", "this key is blocked");
     const crowd =
       this.#connections.size > limits.MAX_CONNECTIONS ||
       (identity === null && this.#open >= limits.MAX_OPEN_CONNECTIONS);
@@ -335,6 +342,10 @@ export class BusServer {
     this.#router.connected(connection.id, party);
     if (identity !== null) this.#lookAt(connection);
     return { name, kind, clearance, maxEnvelopeBytes };
+  }
+
+  #isBlocked(key: Uint8Array, identity: Identity | null): boolean {
+    return this.#options.blocked?.(key, identity) === true;
   }
 
   #receive(connection: Connection, chunk: Buffer): void {

@@ -7,7 +7,12 @@ const MAX_PARTIES = 1_024;
 const OTHERS = "";
 
 /** Whose refusals are counted together: an identity's, or those of a user's strangers. */
-export type Party = { readonly name: string | null; readonly uid: number };
+export type Party = {
+  readonly name: string | null;
+  readonly uid: number;
+  /** Of the connection, where nothing else proved a name. */
+  readonly identity?: string | null;
+};
 
 /** Refusals of one party that went unrecorded. */
 export type Suppressed = { readonly party: Party; readonly count: number };
@@ -27,7 +32,7 @@ export class RefusalLimit {
    * @param nowMs - of a clock that does not go back
    */
   admits(party: Party, nowMs: number): boolean {
-    const own = party.name ?? `${party.uid}`;
+    const own = party.name ?? party.identity ?? `${party.uid}`;
     const key = this.#windows.has(own) || this.#windows.size < MAX_PARTIES ? own : OTHERS;
     const window = this.#windows.get(key);
     if (window === undefined || nowMs - window.since >= MINUTE_MS) {
