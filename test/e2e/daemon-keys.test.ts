@@ -2,9 +2,144 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, renameSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { keyDirectory, keyFileOf } from "@sesame/core-ipc/daemon";
-import { DAEMONS } from "@sesame/core-types";
+import { nodeSuite as suite } from "@sesame/core-crypto/node";
+import { connectBus, type BusClient } from "@sesame/core-ipc/client";
+import {
+  identityOf,
+  keyDirectory,
+  keyFileOf,
+  loadKeyFile,
+  requireInstallation,
+  type Installation,
+} from "@sesame/core-ipc/daemon";
+import { BUS_HOST, DAEMONS, Denial, toHex, VAULT_OWNER } from "@sesame/core-types";
+import { eventually } from "../helpers/eventually.ts";
 import { Home, PASSWORD } from "../helpers/home.ts";
+import { Traffic } from "../helpers/traffic.ts";
+
+const PASS = `${PASSWORD}\n`;
+const ROTATED = [VAULT_OWNER, "daemon-launcher"] as const;
+
+const recordOf = ({ paths }: Home): Installation => requireInstallation(suite, paths);
+const keyOf = (home: Home, name: string): string =>
+  toHex(identityOf(recordOf(home), name).noiseKey);
+const filesOf = ({ paths }: Home, daemon: string): number =>
+  readdirSync(keyDirectory(paths, daemon)).length;
+
+/** Connects as a program does that has read this record. */
+async function connectBy(home: Home, { identities }: Installation): Promise<BusClient> {
+  const { paths } = home;
+  const keys = loadKeyFile(suite, keyFileOf(paths, "operator"));
+  assert.ok(keys);
+  const busKey = identities.find(({ name }) => name === BUS_HOST)?.noiseKey;
+  assert.ok(busKey);
+  return connectBus({ socket: paths.socket, suite, keys: keys.noise, busKey, identities });
+}
+
+/** Calls to every daemon and between applications, all the time. */
+async function start(home: Home): Promise<Traffic> {
+  const [operator, asker, echo] = await Promise.all(
+    ["operator", "asker", "echo"].map((name) => home.connect(name)),
+  );
+  assert.ok(operator && asker && echo);
+  await echo.serveApp((body) => body.slice());
+  return new Traffic()
+    .addEcho(asker, "echo")
+    .add("read", () => operator.call("secret.get", { profile: "default", name: "kept" }))
+    .add("status", () => operator.call("status.get", {}))
+    .add("launcher", () => operator.call("run.posture", {}));
+}
+
+/** Lets the traffic go on for a while. */
+async function flowing(traffic: Traffic): Promise<void> {
+  const { done } = traffic;
+  await eventually("traffic", () => traffic.done > done + 200);
+}
+
+const ready = async (): Promise<Home> => {
+  const home = await Home.ready([{ name: "asker" }, { name: "echo" }]);
+  home.must(["secret", "set", "kept"], "value");
+  return home;
+};
+
+test("[KEYS-23] daemons get new keys while everybody works: no call is lost, none fails", async () => {
+  await using home = await ready();
+  const before = recordOf(home);
+  const traffic = await start(home);
+  await flowing(traffic);
+  for (const which of ["secrets", "launcher", "all"]) {
+    const { exit, err } = await home.later(["key", "rotate", which, "--overlap", "1h"], PASS);
+    assert.equal(exit, 0, err);
+    await flowing(traffic);
+  }
+  assert.deepEqual(await traffic.stop(), []);
+  for (const daemon of ROTATED) {
+    assert.notEqual(keyOf(home, daemon), toHex(identityOf(before, daemon).noiseKey));
+    assert.equal(filesOf(home, daemon), 3);
+  }
+  // Who has read an older record goes on with it, also on a new connection.
+  const late = await connectBy(home, before);
+  assert.equal((await late.call("secret.get", { profile: "default", name: "kept" })).version, 1);
+  await late.close();
+  home.must(["daemon", "stop"]);
+  home.must(["unlock"], PASS);
+  assert.equal(home.must(["secret", "get", "kept"]), "value");
+});
+
+test("[KEYS-21] [KEYS-23] at their date former keys end, and nobody notices", async () => {
+  await using home = await ready();
+  const before = recordOf(home);
+  const traffic = await start(home);
+  const { exit, err } = await home.later(["key", "rotate", "--overlap", "3s"], PASS);
+  assert.equal(exit, 0, err);
+  for (const daemon of ROTATED)
+    await eventually(`the former key file of ${daemon} gone`, () => filesOf(home, daemon) === 1);
+  await flowing(traffic);
+  assert.deepEqual(await traffic.stop(), []);
+  await refusedBy(home, before);
+});
+
+/** A program that has read an older record cannot go on with it, and is told what helps. */
+async function refusedBy(home: Home, before: Installation): Promise<void> {
+  const late = await connectBy(home, before);
+  const asked = late.call("secret.get", { profile: "default", name: "kept" });
+  await assert.rejects(asked, { name: "Denial", code: "seal-invalid" });
+  await late.close();
+  // One that reads it again does not even notice.
+  const fresh = await home.connect();
+  assert.equal((await fresh.call("secret.get", { profile: "default", name: "kept" })).version, 1);
+  await fresh.close();
+}
+
+test("[KEYS-21] stolen keys end at once", async () => {
+  await using home = await ready();
+  const before = recordOf(home);
+  home.must(["key", "rotate", "--compromised"], PASS);
+  for (const daemon of ROTATED)
+    await eventually(`the former key file of ${daemon} gone`, () => filesOf(home, daemon) === 1);
+  await eventually("the daemons are back", async () => {
+    const { exit } = await home.later(["secret", "get", "kept"]);
+    return exit === 0;
+  });
+  await refusedBy(home, before);
+});
+
+test("[KEYS-23] a client that lives longer than its owner's key reads the record again", async () => {
+  await using home = await ready();
+  const client = await home.connect();
+  await client.call("vault.status", {});
+  home.must(["key", "rotate", "secrets", "--compromised"], PASS);
+  process.kill(home.pidOf(VAULT_OWNER), "SIGKILL");
+  await eventually("the vaults on the bus", async () => {
+    try {
+      return await client.call("vault.status", {});
+    } catch (cause) {
+      if (cause instanceof Denial && cause.code === "owner-absent") return null;
+      throw cause;
+    }
+  });
+  await client.close();
+});
 
 test("[KEYS-18] a home of an older release starts, and keeps its keys", async () => {
   await using home = await Home.ready();

@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { signEnvelope } from "@sesame/core-crypto/dsse";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import type { BusClient } from "@sesame/core-ipc/client";
-import { loadKeyFile, requireInstallation } from "@sesame/core-ipc/daemon";
+import { keyFileOf, loadKeyFile, requireInstallation } from "@sesame/core-ipc/daemon";
 import { POLICY_TYPE, stampPolicy } from "@sesame/core-policy";
 import { Denial, type DenialCode } from "@sesame/core-types";
 import { recorded } from "../helpers/audit-log.ts";
@@ -73,7 +73,7 @@ function offer(
   change: { version?: number; createdMs?: number } = {},
   to: "policy.install" | "bus-policy.install" = "policy.install",
 ): Promise<unknown> {
-  const keys = loadKeyFile(suite, join(home.paths.keys, `${key}.key`));
+  const keys = loadKeyFile(suite, keyFileOf(home.paths, key));
   assert.ok(keys !== null);
   const now = Date.now();
   const { id: installation } = requireInstallation(suite, home.paths);

@@ -316,7 +316,8 @@ const IN_FORCE: Artefact = {
           suite,
           clock: { wallMs: () => NOW_MS, monotonicMs: () => 0 },
           kept,
-          own: { publicKey, seed: KEY(0) },
+          own: () => ({ signingKey: publicKey, former: [] }),
+          seed: () => KEY(0),
           installation: () => ({ id: installation, rootKey: KEY(0), serial: 0, identities: [] }),
         });
         return policy === null ? null : textOf(policy);

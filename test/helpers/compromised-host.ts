@@ -7,7 +7,7 @@ import {
   requireInstallation,
   type IdentityKeys,
 } from "@sesame/core-ipc/daemon";
-import { Registry } from "@sesame/core-ipc/server";
+import { only, Registry } from "@sesame/core-ipc/server";
 import {
   BUS_HOST,
   decode,
@@ -117,7 +117,7 @@ export class CompromisedHost {
     const id = randomBytes(16);
     const session = new ServerSession({
       suite,
-      staticKeys: this.#keys,
+      statics: only(this.#keys),
       monotonicMs: () => performance.now(),
       admit: (key) => {
         const identity = this.#registry.byKey(key);

@@ -129,6 +129,32 @@ describe("sesame daemon install --system", { skip }, () => {
     }
   });
 
+  // SECURITY: keys that the user could write would be keys that any program of the user can read.
+  test("[KEYS-19] root has new keys of the daemons made, and the user signs them", async () => {
+    const rotate = ["key", "rotate"];
+    const early = await sesame(ANN, rotate, `${PASSWORD}\n`);
+    assert.equal(early.exit, 78, early.err);
+    assert.match(early.err, /--new-keys/);
+    const said = (): Promise<string> => machine().must(["cat", `/etc/sesame/${ANN.uid}.toml`]);
+    const before = await said();
+    for (const args of [["--new-keys"], ["--new-keys"], []])
+      assert.equal((await asRoot([...install(ANN), ...args])).exit, 0);
+    const made = await said();
+    assert.notEqual(made, before);
+    await must(ANN, rotate, `${PASSWORD}\n`);
+    assert.equal(await must(ANN, ["secret", "get", "api-token"]), "t0ken");
+    await asRoot(install(ANN));
+    assert.equal(await said(), made);
+    const folder = `${folderOf(ANN)}/suite/keys/daemon-secrets`;
+    const files = await machine().must(["ls", folder]);
+    assert.equal(files.split("\n").length, 2, files);
+    for (const service of SERVICES)
+      await machine().must(["systemctl", "restart", unitOf(ANN, service)]);
+    await eventually("the vaults are on the bus", () => isConnected(ANN));
+    await must(ANN, ["unlock"], `${PASSWORD}\n`);
+    assert.equal(await must(ANN, ["secret", "get", "api-token"]), "t0ken");
+  });
+
   test("locking, agents, the audit log and the doctor work as they do elsewhere", async () => {
     await must(ANN, ["lock"]);
     assert.equal((await sesame(ANN, ["secret", "get", "api-token"])).exit, 79);

@@ -403,6 +403,17 @@ export const COMMANDS: readonly Command[] = [
     run: async (context) => (await import("./commands/key.ts")).keyUnprotect(context),
   },
   {
+    usage: "key rotate [daemon]",
+    summary: "give the daemons new keys (secrets, launcher, all); the former ones overlap",
+    flags: [
+      ["--overlap <span>", "for how long the former keys are accepted (48h)"],
+      ["--compromised", "end the former keys at once: they may be somebody else's"],
+      ["--if-older <span>", "only keys that are older than that, as in 30d"],
+    ],
+    run: async (context, [daemon = "all"], flags) =>
+      (await import("./commands/rotate-daemons.ts")).keyRotate(context, daemon, flags),
+  },
+  {
     usage: "key import <file>",
     summary: "take over a signing key that another program sealed under a passphrase",
     flags: [["--name <name>", "identity that is to have it"]],
@@ -506,12 +517,17 @@ export const COMMANDS: readonly Command[] = [
   {
     usage: "daemon install",
     summary: "let systemd run the daemons, from login on; safe to run again",
-    flags: SYSTEM,
+    flags: [
+      ...SYSTEM,
+      ["--new-keys", "with `--system`: make keys for that user's `sesame key rotate`"],
+    ],
     run: async (context, _, flags) => {
       const user = servedBy(flags);
-      return user === null
-        ? (await import("./commands/install.ts")).daemonInstall(context)
-        : (await import("./commands/system.ts")).systemInstall(user);
+      const newKeys = flags["newKeys"] === true;
+      if (user !== null) return (await import("./commands/system.ts")).systemInstall(user, newKeys);
+      if (newKeys)
+        throw new Fault("usage", "your daemons' keys are your own", "`sesame key rotate`");
+      return (await import("./commands/install.ts")).daemonInstall(context);
     },
   },
   {
@@ -528,7 +544,9 @@ export const COMMANDS: readonly Command[] = [
   {
     usage: "daemon keys",
     summary: "a step of `daemon install --system`: make the keys of the daemons",
-    run: async (context) => (await import("./commands/system.ts")).daemonKeys(context),
+    flags: [["--next", "with new ones beside those that are signed"]],
+    run: async (context, _, flags) =>
+      (await import("./commands/system.ts")).daemonKeys(context, flags["next"] === true),
   },
   {
     usage: "help exit-codes",

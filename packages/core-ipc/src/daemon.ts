@@ -60,17 +60,20 @@ export {
   type Installation,
 } from "./install/installation.ts";
 export {
+  addKeys,
+  eraseKeys,
   keyDirectory,
   keyFileOf,
   keyFilesIn,
   keysIn,
   moveIntoDirectory,
 } from "./install/key-directory.ts";
-export { openOwn, type OwnOptions } from "./install/own-keys.ts";
-export { RecordInForce, type RecordOptions } from "./install/record-in-force.ts";
+export { openOwn, OwnKeys, type OwnOptions } from "./install/own-keys.ts";
+export { RecordInForce, type Keyring, type RecordOptions } from "./install/record-in-force.ts";
 export {
   admitted,
   changesOf,
+  haveOtherKeys,
   inState,
   ofKey,
   ofName,

@@ -19,6 +19,7 @@ export {
   type Permit,
 } from "./bus/gate.ts";
 export { grantHandlers, type GrantDesk } from "./bus/grant-handlers.ts";
+export { only, type Statics } from "./noise/respond.ts";
 export { policyGuard, type AtPolicy, type PolicyGuardOptions } from "./bus/policy-guard.ts";
 export { policyHandlers, type PolicyDesk } from "./bus/policy-handlers.ts";
 export { rateLimit, type RateLimit } from "./bus/rate-limit.ts";

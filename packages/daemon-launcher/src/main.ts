@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { userInfo } from "node:os";
 import {
   BusLink,
-  identityOf,
+  haveOtherKeys,
   openOwn,
   runDaemon,
   SealedOwner,
@@ -10,7 +10,7 @@ import {
   type RunningDaemon,
 } from "@sesame/core-ipc/daemon";
 import { Dispatcher, Registry } from "@sesame/core-ipc/server";
-import { BUS_HOST, Denial, Fault, ID_BYTES, LAUNCHER, limits } from "@sesame/core-types";
+import { Denial, Fault, ID_BYTES, LAUNCHER, limits } from "@sesame/core-types";
 import { restoreNofile } from "@sesame/native";
 import type { User } from "./environment.ts";
 import { handlersOf } from "./handlers.ts";
@@ -30,6 +30,8 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     own: LAUNCHER,
     keys: SPEC.keys(paths),
     title: "the launcher",
+    clock,
+    log,
   });
   const { installation } = inForce;
   // Node has raised it for itself; programs start with what the user has.
@@ -37,7 +39,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
   const mark = `${installation.id}/`;
   endRemains(mark);
   const registry = new Registry(installation.identities, clock.wallMs);
-  const sealed = new SealedOwner(suite, keys.noise, clock);
+  const sealed = new SealedOwner(suite, keys, clock);
   const runs = new Runs<RunningProgram>();
   const witness = new Witness(clock);
   const nowMs = clock.monotonicMs;
@@ -75,7 +77,10 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
       reread: () => {
         const found = inForce.reread();
         return () => {
-          if (inForce.adopt(found)) registry.replace(found.identities);
+          const before = inForce.installation;
+          if (!inForce.adopt(found)) return;
+          registry.replace(found.identities);
+          if (haveOtherKeys(before.identities, found.identities)) link.move();
         };
       },
     }),
@@ -85,14 +90,13 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     log,
     fail,
     answer: (header, payload) => dispatcher.answer(header, payload),
-    connection: {
+    keys,
+    connection: () => ({
       socket: paths.socket,
       suite,
-      keys: keys.noise,
-      busKey: identityOf(installation, BUS_HOST).noiseKey,
-      identities: installation.identities,
+      ...inForce.pinned(),
       clock,
-    },
+    }),
   });
 
   /** The owner is asked itself, by a sealed call: a bus cannot say yes in its place. */

@@ -84,6 +84,8 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     own: BUS_HOST,
     keys: SPEC.keys(paths),
     title: "the bus",
+    clock,
+    log,
   });
   const { installation, own } = inForce;
   const panic = new PanicMark(paths.busPanic);
@@ -93,7 +95,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
   const audit = await openAuditLog({
     dir: paths.audit,
     installationId: idBytes(installation),
-    sign: (message) => suite.ed25519Sign(keys.signingSeed, message),
+    sign: (message) => suite.ed25519Sign(keys.present.signingSeed, message),
     publicKey: own.signingKey,
     suite,
     clock,
@@ -165,7 +167,8 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     suite,
     clock,
     kept: keptPolicy(paths),
-    own: { publicKey: own.signingKey, seed: keys.signingSeed },
+    own: () => inForce.own,
+    seed: () => keys.present.signingSeed,
     installation: () => inForce.installation,
   });
 
@@ -285,7 +288,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
 
   const bus = new BusServer({
     suite,
-    keys: keys.noise,
+    keys,
     registry,
     clock,
     log,

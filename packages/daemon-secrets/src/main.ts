@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { isSignedCheckpoint } from "@sesame/core-audit";
 import {
   BusLink,
+  haveOtherKeys,
   idBytes,
   identityOf,
   bootClock,
@@ -56,6 +57,8 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     own: VAULT_OWNER,
     keys: SPEC.keys(paths),
     title: "the vault daemon",
+    clock,
+    log,
   });
   const { installation, own } = inForce;
   const busHost = identityOf(installation, BUS_HOST);
@@ -84,7 +87,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     installation: installationId,
     rootKey: () => inForce.installation.rootKey,
   });
-  const sealed = new SealedOwner(suite, keys.noise, clock);
+  const sealed = new SealedOwner(suite, keys, clock);
   const logOwner = { installationId, publicKey: busHost.signingKey };
 
   const registry = new Registry(installation.identities, clock.wallMs);
@@ -137,7 +140,8 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     suite,
     clock,
     kept: keptPolicy(paths),
-    own: { publicKey: own.signingKey, seed: keys.signingSeed },
+    own: () => inForce.own,
+    seed: () => keys.present.signingSeed,
     installation: () => inForce.installation,
   });
 
@@ -212,9 +216,12 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
       reread: () => {
         const found = inForce.reread();
         return () => {
+          const before = inForce.installation;
           if (!inForce.adopt(found)) return;
           registry.replace(found.identities);
           grants.adopt(found);
+          policies.signAnew(log);
+          if (haveOtherKeys(before.identities, found.identities)) link.move();
         };
       },
       isGenuine: (checkpoint) => isSignedCheckpoint(suite, logOwner, checkpoint),
@@ -262,16 +269,16 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
         await bus.call("bus.panic", { held });
       });
     },
-    connection: {
+    keys,
+    connection: () => ({
       socket: paths.socket,
       served: paths.system?.user,
       suite,
-      keys: keys.noise,
-      busKey: busHost.noiseKey,
-      identities: installation.identities,
+      ...inForce.pinned(),
       clock,
-    },
+    }),
   });
+  if (own.former.length > 0) policies.signAnew(log);
   // One that was killed between the two ends them now.
   if (panic.held) grants.endAll();
   await link.start();

@@ -41,7 +41,7 @@ export async function agentRotate(
   const path = keyFileOf(paths, name);
   const before = find(requireInstallation(suite, paths).identities, name);
   if (before.kind === "daemon")
-    throw new Fault("usage", `the keys of ${name} are not rotated`, "name another identity");
+    throw new Fault("usage", `${name} is a daemon`, "`sesame key rotate` gives daemons new keys");
   const waiting = waitingKeys(path);
   const signed = waiting !== null && isOf(waiting, before);
   if (!signed) {
@@ -82,8 +82,8 @@ The former ones are accepted until ${until}.`,
 
 const MIN_OVERLAP_MS = 1_000;
 const DAY_MS = 24 * 60 * 60 * 1_000;
-const MAX_OVERLAP_MS = 30 * DAY_MS;
-const MAX_AGE_MS = 3_650 * DAY_MS;
+export const MAX_OVERLAP_MS = 30 * DAY_MS;
+export const MAX_AGE_MS = 3_650 * DAY_MS;
 
 function find(identities: readonly Identity[], name: string): Identity {
   const found = identities.find((identity) => identity.name === name);

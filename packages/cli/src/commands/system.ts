@@ -30,21 +30,27 @@ import {
 } from "../systemd/system-manager.ts";
 import { renderUnits, SYSTEM_MODE, unitNames } from "../systemd/units.ts";
 
-/** Has the system run the daemons for a user, under a user of their own. Safe to run again. */
-export async function systemInstall(user: string): Promise<Outcome> {
+/**
+ * Has the system run the daemons for a user, under a user of their own. Safe to run again.
+ *
+ * @param newKeys - whether the daemons' keys are to be others, once the user has signed them
+ */
+export async function systemInstall(user: string, newKeys: boolean): Promise<Outcome> {
   requireRoot();
   const served = await requireAccount(user);
   refuseOwnInstallation(served);
   requireRootsProgram(bundles());
   const own = await makeSuiteUser(served);
   makeFolders(served, own);
-  const said = saySuite(served, own, await daemonsOf(served, own));
+  const said = saySuite(served, own, await daemonsOf(served, own, newKeys));
   const units = renderUnits({ node: process.execPath, bundles: bundles() }, SYSTEM_MODE);
   const written = writeUnitFiles(SYSTEM_UNITS, units, 0o644);
   if (written) await restartSuites();
   await enableSuite(served.uid);
   const next = existsSync(join(recordFolder(served.uid), "installation.toml"))
-    ? "They run."
+    ? newKeys
+      ? `They run; ${served.name} signs their new keys: \`sesame key rotate\`.`
+      : "They run."
     : `They start once ${served.name} has run \`sesame init\`.`;
   return {
     text: `The system runs the daemons of ${served.name}, as ${own.name}. ${next}`,
@@ -75,8 +81,8 @@ export async function systemUninstall(user: string): Promise<Outcome> {
 }
 
 /** A step of systemInstall, as the suite's own user. */
-export function daemonKeys({ env }: Context): Outcome {
-  const keys = makeKeys(env);
+export function daemonKeys({ env }: Context, next: boolean): Outcome {
+  const keys = makeKeys(env, next);
   return { text: Object.keys(keys).join("\n"), data: keys };
 }
 

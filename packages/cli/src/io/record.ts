@@ -60,10 +60,17 @@ export async function askRootKey(
   );
 }
 
-/** Has the daemons read the record; the owner of the secrets first, since rights end there. */
+/**
+ * Has the daemons read the record: the owner of the secrets first, since rights end there, the bus
+ * host last, since it closes the connections of keys that have ended.
+ */
 export async function reloadRecord(bus: BusClient): Promise<void> {
   await bus.call("vault.reload", {});
+  await reloadLauncher(bus);
   await bus.call("bus.reload", {});
+}
+
+async function reloadLauncher(bus: BusClient): Promise<void> {
   try {
     await bus.call("run.reload", {});
   } catch (cause) {

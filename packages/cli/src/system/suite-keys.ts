@@ -1,14 +1,21 @@
 import { join } from "node:path";
+import { equalBytes } from "@sesame/core-crypto";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
+  addKeys,
   createKeyFile,
   keyDirectory,
   keyFileOf,
+  keysIn,
+  loadInstallation,
   loadKeyFile,
+  loadSuite,
   pathsFrom,
   privateDirectory,
   SERVES,
   type DaemonKeys,
+  type IdentityKeys,
+  type Paths,
 } from "@sesame/core-ipc/daemon";
 import { Denial, Fault, fromHex, toHex } from "@sesame/core-types";
 import { daemonFolders } from "../folders.ts";
@@ -26,10 +33,12 @@ type PublicKeys = Readonly<Record<"noise" | "sealing" | "signing", string>>;
  * Has the suite's own user make the keys of its daemons, where there are none: no other process
  * ever holds them.
  *
+ * @param next - whether they are to get new ones, where none wait to be signed
  * @returns the daemons with their public keys
  */
-export async function daemonsOf(user: Account, own: Account): Promise<DaemonKeys[]> {
-  const args = [...NODE_FLAGS, join(bundles(), "sesame.cjs"), "daemon", "keys", "--json"];
+export async function daemonsOf(user: Account, own: Account, next: boolean): Promise<DaemonKeys[]> {
+  const flags = next ? ["--next", "--json"] : ["--json"];
+  const args = [...NODE_FLAGS, join(bundles(), "sesame.cjs"), "daemon", "keys", ...flags];
   const env = { [SERVES]: String(user.uid), HOME: "/", PATH: "/usr/bin:/bin" };
   const said = await run(process.execPath, args, { env, uid: own.uid, gid: own.gid, hint: HINT });
   const keys = JSON.parse(said) as Readonly<Record<string, PublicKeys>>;
@@ -47,8 +56,11 @@ function publicKey(hex: string): Uint8Array | null {
   return key?.length === 32 ? key : null;
 }
 
-/** What the suite's own user does: makes folders and keys that are missing, and tells the public ones. */
-export function makeKeys(env: Readonly<Record<string, string | undefined>>) {
+/**
+ * What the suite's own user does: makes folders and keys that are missing, and tells the public
+ * ones: those that root has said, unless the user has signed them and there are to be next ones.
+ */
+export function makeKeys(env: Readonly<Record<string, string | undefined>>, next: boolean) {
   const paths = pathsFrom(env);
   if (paths.system === null || env[SERVES] === undefined)
     throw new Fault(
@@ -61,9 +73,7 @@ export function makeKeys(env: Readonly<Record<string, string | undefined>>) {
     privateDirectory(path);
   moveDaemonKeys(paths);
   const entries = SUITE.map(({ name }): [string, PublicKeys] => {
-    const path = keyFileOf(paths, name);
-    const keys = createKeyFile(suite, path) ?? loadKeyFile(suite, path);
-    if (keys === null) throw new Denial("storage-failed", "key file");
+    const keys = keysToSay(paths, name, next);
     const [noise = "", sealing = "", signing = ""] = [
       keys.noise.publicKey,
       keys.sealing.publicKey,
@@ -72,4 +82,26 @@ export function makeKeys(env: Readonly<Record<string, string | undefined>>) {
     return [name, { noise, sealing, signing }];
   });
   return Object.fromEntries(entries);
+}
+
+function keysToSay(paths: Paths, name: string, next: boolean): IdentityKeys {
+  const directory = keyDirectory(paths, name);
+  const said = loadSuite(paths.system?.user ?? 0)?.daemons.find((daemon) => daemon.name === name);
+  const keys = said === undefined ? null : keysIn(suite, directory, said.noiseKey);
+  if (keys === null) return firstKeys(paths, name);
+  return next && isSigned(paths, name, keys) ? addKeys(suite, directory) : keys;
+}
+
+function firstKeys(paths: Paths, name: string): IdentityKeys {
+  const path = keyFileOf(paths, name);
+  const keys = createKeyFile(suite, path) ?? loadKeyFile(suite, path);
+  if (keys !== null) return keys;
+  throw new Denial("storage-failed", "key file");
+}
+
+/** True if the user's record has these keys for the daemon's. */
+function isSigned({ installation }: Paths, daemon: string, { noise }: IdentityKeys): boolean {
+  const record = loadInstallation(suite, installation);
+  const known = record?.identities.find(({ name }) => name === daemon);
+  return known !== undefined && equalBytes(known.noiseKey, noise.publicKey);
 }

@@ -25,6 +25,7 @@ import {
   type VAULT_OWNER,
 } from "@sesame/core-types";
 import { arbitraryOf } from "../../../../test/helpers/arbitrary.ts";
+import { only } from "../noise/respond.ts";
 import { SealedCaller } from "../seal/sealed-caller.ts";
 import { SealedOwner } from "../seal/sealed-owner.ts";
 import { handClock, identity } from "../testing/pair.ts";
@@ -103,7 +104,7 @@ function world(
     handlers,
     gate: { grants: { permit: () => permit } },
     registry: new Registry(identities, Date.now),
-    sealed: new SealedOwner(given.suite ?? nodeSuite, ownerKeys, clock),
+    sealed: new SealedOwner(given.suite ?? nodeSuite, only(ownerKeys), clock),
     audit: given.audit ?? ((more) => Promise.resolve(void records.push(...more))),
     log: (_level, event, fields) => void logged.push(`${event} ${JSON.stringify(fields)}`),
     incident: () => "incident-1",

@@ -1,10 +1,21 @@
-import { linkSync, lstatSync, readdirSync, unlinkSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  linkSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
 import { equalBytes, type Suite } from "@sesame/core-crypto";
 import { DAEMONS, Fault } from "@sesame/core-types";
 import { errorCode, fileFault, privateDirectory, syncDirectory } from "../io/files.ts";
-import { loadKeyFile, type IdentityKeys } from "./key-file.ts";
+import { createKeyFile, loadKeyFile, publicKeysIn, type IdentityKeys } from "./key-file.ts";
 import type { Paths } from "./paths.ts";
 
 // A daemon's keys lie in a directory of their own: the present ones beside former ones and those
@@ -12,6 +23,7 @@ import type { Paths } from "./paths.ts";
 
 /** More files than a daemon can need: present, former, and some that a crash left. */
 const MAX_FILES = 64;
+const NOISE_KEY_BYTES = 32;
 
 /** The key file of an identity, or the first one of a daemon. */
 export function keyFileOf(paths: Pick<Paths, "keys">, name: string): string {
@@ -41,6 +53,54 @@ export function keysIn(suite: Suite, directory: string, noiseKey: Uint8Array): I
   }
   if (unusable !== null) throw unusable;
   return null;
+}
+
+/** Makes further keys in a directory; they are on disk. */
+export function addKeys(suite: Suite, directory: string): IdentityKeys {
+  const keys = createKeyFile(suite, join(directory, `${randomBytes(8).toString("hex")}.key`));
+  if (keys !== null) return keys;
+  throw new Fault("io", `no keys were made in ${directory}`, "run the command again");
+}
+
+/**
+ * Overwrites and removes the key files whose Noise keys are meant. What copies of the blocks a file
+ * system or a drive has kept is not reached. docs/KEYS.md, Daemons
+ */
+export function eraseKeys(
+  suite: Suite,
+  directory: string,
+  isMeant: (noiseKey: Uint8Array) => boolean,
+): void {
+  for (const path of keyFilesIn(directory)) {
+    const noiseKey = noiseKeyIn(suite, path);
+    if (noiseKey !== null && isMeant(noiseKey)) eraseFile(path);
+  }
+}
+
+/** Null for what is damaged: whose it was, nobody knows. */
+function noiseKeyIn(suite: Suite, path: string): Uint8Array | null {
+  try {
+    return publicKeysIn(suite, path)?.subarray(0, NOISE_KEY_BYTES) ?? null;
+  } catch (cause) {
+    if (cause instanceof Fault) return null;
+    throw cause;
+  }
+}
+
+function eraseFile(path: string): void {
+  try {
+    const fd = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW);
+    try {
+      writeSync(fd, new Uint8Array(fstatSync(fd).size), 0, undefined, 0);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    unlinkSync(path);
+    syncDirectory(dirname(path));
+  } catch (cause) {
+    if (errorCode(cause) !== "ENOENT") throw fileFault(cause, path);
+  }
 }
 
 /** Paths of the key files of a daemon; none without a directory. */

@@ -140,6 +140,15 @@ export function changesOf(before: Identities, after: Identities): string[] {
   return [...changes, ...removed.map(({ name }) => `removed ${name}`)];
 }
 
+/** True if one of the daemons has other keys than before. */
+export function haveOtherKeys(before: Identities, after: Identities): boolean {
+  const was = new Map(before.map(({ id, noiseKey }) => [id, noiseKey]));
+  return after.some(({ id, kind, noiseKey }) => {
+    const key = was.get(id);
+    return kind === "daemon" && key !== undefined && !equalBytes(key, noiseKey);
+  });
+}
+
 function changeOf(before: Identity | null, after: Identity): string | null {
   if (before === null) return "added";
   if (!equalBytes(before.noiseKey, after.noiseKey)) return "rotated";

@@ -1,7 +1,7 @@
 import { connect as connectSocket, type Socket } from "node:net";
 import { lstatSync } from "node:fs";
 import { randomFillSync } from "node:crypto";
-import type { Suite, X25519KeyPair } from "@sesame/core-crypto";
+import { equalBytes, type Suite, type X25519KeyPair } from "@sesame/core-crypto";
 import {
   decode,
   Denial,
@@ -45,6 +45,8 @@ export type BusClientOptions = {
   readonly busKey: Uint8Array;
   /** Pinned keys of the owners of sealed kinds. */
   readonly identities: readonly Identity[];
+  /** The same, read again: owners get new keys while a connection lives. */
+  readonly reread?: () => readonly Identity[];
   readonly clock?: Clock;
   /** Milliseconds for connecting and the handshake. */
   readonly timeoutMs?: number;
@@ -110,8 +112,9 @@ export class BusClient {
   readonly #clock: Clock;
   readonly #session: ClientSession;
   readonly #keys: X25519KeyPair;
-  readonly #identities: readonly Identity[];
   readonly #meet: BusClientOptions["meet"];
+  readonly #reread: BusClientOptions["reread"];
+  #identities: readonly Identity[];
   readonly #waiting = new Map<string, Waiting>();
   readonly #subscribers = new Map<string, Set<Subscriber>>();
   readonly #sealed = new Map<string, SealedCaller>();
@@ -121,6 +124,9 @@ export class BusClient {
   readonly #closed = Promise.withResolvers<Error | null>();
   #idAt = ID_POOL;
   #flushing = false;
+  /** Requests that are being answered. */
+  #answering = 0;
+  #idle: PromiseWithResolvers<void> | null = null;
   #failure: Error | null = null;
   #watch: NodeJS.Timeout | null = null;
   #answer: ((header: RoutedHeader, payload: Uint8Array) => Promise<Answer>) | null = null;
@@ -132,6 +138,7 @@ export class BusClient {
     this.#keys = options.keys ?? options.suite.generateX25519();
     this.#identities = options.identities;
     this.#meet = options.meet;
+    this.#reread = options.reread;
     this.#session = new ClientSession({
       suite: options.suite,
       staticKeys: this.#keys,
@@ -142,7 +149,7 @@ export class BusClient {
     });
     socket.on("data", (chunk: Buffer) => this.#receive(chunk));
     socket.on("error", (cause) => this.#fail(unreachable(cause)));
-    socket.on("close", () => this.#fail(this.#failure ?? lost()));
+    socket.on("close", () => this.#fail(this.#failure ?? this.#lost()));
   }
 
   /** Resolves once the bus has proved its key; the connection is closed if it does not. */
@@ -298,6 +305,24 @@ export class BusClient {
     this.#send("publish", this.#id(), { tag, level, target: null }, body);
   }
 
+  /**
+   * Ends the connection once nothing waits for it: what was asked of this client is answered, and
+   * what it asked. Nothing new may be asked meanwhile.
+   */
+  async retire(): Promise<void> {
+    try {
+      // What the bus has sent here before is here with the answer.
+      await this.call("status.get", {});
+      while ((this.#answering > 0 || this.#waiting.size > 0) && this.#failure === null) {
+        this.#idle ??= Promise.withResolvers<void>();
+        await Promise.race([this.#idle.promise, this.#closed.promise]);
+      }
+    } catch (cause) {
+      if (!(cause instanceof Denial || cause instanceof Fault)) throw cause;
+    }
+    await this.close();
+  }
+
   /** Ends the connection after what is queued has been written. */
   async close(): Promise<void> {
     this.#flush();
@@ -328,12 +353,28 @@ export class BusClient {
       }
       return readSealedBody(opened);
     } catch (cause) {
-      // The owner was restarted and does not know the session; it has done nothing yet.
+      // The owner was restarted and does not know the session, or does not know its key any more;
+      // it has done nothing yet.
       const forgotten = cause instanceof Denial && cause.code === "seal-invalid";
-      if (!forgotten || !again || !request.continued) throw cause;
-      sealed.forget(request);
-      return this.#callSealed(name, body, options, false);
+      if (!forgotten || !again) throw cause;
+      if (request.continued) sealed.forget(request);
+      else if (!this.#pinAnew(owner)) throw cause;
+      return this.#callSealed(name, body, options, request.continued);
     }
+  }
+
+  /** True if the record names another key of the owner by now. */
+  #pinAnew(owner: string): boolean {
+    const keyOf = (identities: readonly Identity[]): Uint8Array | undefined =>
+      identities.find(({ name }) => name === owner)?.noiseKey;
+    const before = keyOf(this.#identities);
+    const after = this.#reread?.() ?? this.#identities;
+    const key = keyOf(after);
+    if (before === undefined || key === undefined || equalBytes(before, key)) return false;
+    this.#identities = after;
+    // Calls that wait for replies keep the session that they were sealed under.
+    this.#sealed.delete(owner);
+    return true;
   }
 
   #sealedFor(owner: string): SealedCaller {
@@ -383,6 +424,13 @@ export class BusClient {
       this.#waiting.delete(key);
       reject(new Denial("deadline-passed"));
     }
+    this.#settled();
+  }
+
+  /** Lets whoever retires this client look again. */
+  #settled(): void {
+    this.#idle?.resolve();
+    this.#idle = null;
   }
 
   async #subscribe(topic: string, listener: Subscriber): Promise<void> {
@@ -460,6 +508,7 @@ export class BusClient {
     this.#waiting.delete(key);
     if (header.type === "reply") waiting.resolve(payload);
     else waiting.reject(refusalIn(payload));
+    this.#settled();
   }
 
   #published(header: RoutedHeader, payload: Uint8Array): void {
@@ -476,11 +525,15 @@ export class BusClient {
     const send = ({ type, payload: body }: Answer): void => {
       if (this.#failure === null) this.#send(type, id, { tag, level, target: null }, body);
     };
+    this.#answering++;
     try {
       send(await answer(header, payload));
     } catch (cause) {
       send(denialAnswer(cause instanceof Denial ? cause : new Denial("fault")));
       if (!(cause instanceof Denial)) throw cause;
+    } finally {
+      this.#answering--;
+      this.#settled();
     }
   }
 
@@ -493,6 +546,16 @@ export class BusClient {
     const id = this.#ids.slice(this.#idAt, this.#idAt + 16);
     this.#idAt += 16;
     return stampUuidV7(id, this.#clock.wallMs());
+  }
+
+  /** Closed before it has proved its key: it may have another one than this program knows. */
+  #lost(): Fault {
+    if (this.#session.session === null || this.#session.channel !== null) return lost();
+    return new Fault(
+      "unavailable",
+      "the bus closed the connection before it proved its key",
+      "try again; a program that has run since the bus got new keys has to be started again",
+    );
   }
 
   #fail(cause: Error): void {

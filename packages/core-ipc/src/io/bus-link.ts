@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { X25519KeyPair } from "@sesame/core-crypto";
 import {
   Denial,
   Fault,
@@ -8,6 +9,7 @@ import {
   type RoutedHeader,
 } from "@sesame/core-types";
 import type { Answer } from "../bus/dispatcher.ts";
+import type { Statics } from "../noise/respond.ts";
 import { connectBus, type BusClient, type BusClientOptions } from "./bus-client.ts";
 import { measurePosture } from "./posture.ts";
 
@@ -15,7 +17,10 @@ const FIRST_WAIT_MS = 20;
 const LONGEST_WAIT_MS = 1_000;
 
 export type BusLinkOptions = {
-  readonly connection: BusClientOptions;
+  /** Asked before each try: the record may name other keys by then. */
+  readonly connection: () => Omit<BusClientOptions, "keys">;
+  /** This daemon's own keys. */
+  readonly keys: Statics;
   readonly log: Log;
   /** Ends the daemon: time will not heal this. */
   readonly fail: (cause: unknown) => void;
@@ -29,6 +34,9 @@ export class BusLink {
   readonly #options: BusLinkOptions;
   readonly #ended = new AbortController();
   #bus: BusClient | null = null;
+  /** The keys that it was made with. */
+  #under: X25519KeyPair | null = null;
+  #connecting: Promise<BusClient> | null = null;
 
   constructor(options: BusLinkOptions) {
     this.#options = options;
@@ -46,10 +54,19 @@ export class BusLink {
 
   /** Resolves once this daemon answers on the bus; from then on it stays connected. */
   async start(): Promise<void> {
-    const bus = await this.#connect();
-    this.#stay(bus).catch((cause: unknown) => {
-      if (!this.#ended.signal.aborted) this.#options.fail(cause);
-    });
+    await this.#connect();
+  }
+
+  /**
+   * Goes over to a new connection, under the keys that the record names by now. The one before ends
+   * once everything that was asked over it is answered, so nothing is lost and nobody waits.
+   */
+  move(): void {
+    const before = this.#bus;
+    if (before === null) return;
+    this.#connect()
+      .then((bus) => (bus === before ? undefined : before.retire()))
+      .catch((cause: unknown) => this.#failed(cause));
   }
 
   /** Tells whoever listens: nobody, while there is no connection. */
@@ -62,35 +79,48 @@ export class BusLink {
     await this.#bus?.close();
   }
 
-  async #stay(first: BusClient): Promise<void> {
-    let bus = first;
-    for (;;) {
-      const cause = await bus.closed;
-      this.#bus = null;
-      if (this.#ended.signal.aborted) return;
-      this.#options.log("warn", "bus lost", { reason: cause?.message ?? "" });
-      bus = await this.#connect();
+  #failed(cause: unknown): void {
+    if (!this.#ended.signal.aborted) this.#options.fail(cause);
+  }
+
+  /** One at a time. */
+  #connect(): Promise<BusClient> {
+    this.#connecting ??= this.#renew();
+    return this.#connecting;
+  }
+
+  async #renew(): Promise<BusClient> {
+    try {
+      return await this.#try();
+    } finally {
+      this.#connecting = null;
+      // The record may have named others meanwhile, or the bus host has yet to hear of them.
+      if (this.#bus !== null && this.#under !== this.#options.keys.all()[0]) this.move();
     }
   }
 
-  async #connect(): Promise<BusClient> {
-    for (let wait = FIRST_WAIT_MS; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
+  async #try(): Promise<BusClient> {
+    for (let tries = 0; ; tries++) {
       try {
-        return await this.#open();
+        return await this.#open(tries);
       } catch (cause) {
         // Only what time can heal is tried again.
         const passing =
           cause instanceof Denial || (cause instanceof Fault && cause.exit === "unavailable");
         if (!passing) throw cause;
+        const wait = Math.min(FIRST_WAIT_MS * 2 ** tries, LONGEST_WAIT_MS);
         await sleep(wait, undefined, { signal: this.#ended.signal });
       }
     }
   }
 
-  async #open(): Promise<BusClient> {
+  async #open(tries: number): Promise<BusClient> {
     const { connection, answer, prepare, log } = this.#options;
-    const bus = await connectBus(connection);
+    const keys = this.#keys(tries);
+    const bus = await connectBus({ ...connection(), keys });
     try {
+      // A bus host that has yet to hear of these keys takes them for nobody's.
+      if (bus.welcome.name === null) throw new Denial("owner-absent");
       await bus.call("trust.report", { posture: measurePosture() });
       await prepare?.(bus);
       await bus.serve(answer);
@@ -99,7 +129,32 @@ export class BusLink {
       throw cause;
     }
     this.#bus = bus;
+    this.#under = keys;
     log("info", "on the bus");
+    this.#stay(bus).catch((cause: unknown) => this.#failed(cause));
     return bus;
+  }
+
+  /**
+   * The present keys; without any connection also former ones, in turn, which a bus host that has
+   * yet to hear of the present ones knows.
+   */
+  #keys(tries: number): X25519KeyPair {
+    // Whoever has no connection was not told of new ones.
+    this.#options.keys.refresh();
+    const all = this.#options.keys.all();
+    const at = this.#bus === null ? tries % all.length : 0;
+    const keys = all[at];
+    if (keys === undefined) throw new RangeError("a daemon has keys");
+    return keys;
+  }
+
+  async #stay(bus: BusClient): Promise<void> {
+    const cause = await bus.closed;
+    if (this.#bus !== bus) return;
+    this.#bus = null;
+    if (this.#ended.signal.aborted) return;
+    this.#options.log("warn", "bus lost", { reason: cause?.message ?? "" });
+    await this.#connect();
   }
 }

@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { randomFillSync } from "node:crypto";
-import type { Suite, X25519KeyPair } from "@sesame/core-crypto";
+import type { Suite } from "@sesame/core-crypto";
 import {
   BUS_HOST,
   decode,
@@ -35,6 +35,7 @@ import { readDenial, type Answer } from "../bus/dispatcher.ts";
 import { RateWindows } from "../bus/rate-windows.ts";
 import type { Registry } from "../bus/registry.ts";
 import { BUS_CONNECTION, Router, type ConnectionId, type Effect } from "../bus/router.ts";
+import type { Statics } from "../noise/respond.ts";
 import { ServerSession, type Welcome } from "../wire/session.ts";
 import { Connection } from "./connection.ts";
 import { introduce, peerOf, unitOf, type Peer } from "./evidence.ts";
@@ -56,7 +57,7 @@ export type Incident = {
 export type BusServerOptions = {
   readonly suite: Suite;
   /** The bus's static keys. */
-  readonly keys: X25519KeyPair;
+  readonly keys: Statics;
   readonly registry: Registry;
   readonly clock: Clock;
   readonly log: Log;
@@ -271,7 +272,7 @@ export class BusServer {
     this.#makeWay();
     const session = new ServerSession({
       suite,
-      staticKeys: keys,
+      statics: keys,
       monotonicMs: clock.monotonicMs,
       admit: (key) => this.#admit(connection, key),
       hello: {

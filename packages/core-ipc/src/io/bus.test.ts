@@ -24,6 +24,7 @@ import { eventually } from "../../../../test/helpers/eventually.ts";
 import { NoisePeer } from "../../../../test/helpers/noise-peer.ts";
 import { Dispatcher, type Handlers } from "../bus/dispatcher.ts";
 import { Registry } from "../bus/registry.ts";
+import { only } from "../noise/respond.ts";
 import { SealedOwner } from "../seal/sealed-owner.ts";
 import { handClock, identity } from "../testing/pair.ts";
 import { connectBus, type BusClient } from "./bus-client.ts";
@@ -80,7 +81,7 @@ async function start(t: TestContext, uids = [process.getuid?.() ?? 0]) {
   let heard: () => void = () => undefined;
   const server = new BusServer({
     suite,
-    keys: busKeys,
+    keys: only(busKeys),
     registry: new Registry(identities, Date.now),
     clock,
     log: () => undefined,
@@ -558,7 +559,7 @@ async function owner(client: BusClient, log: string[]): Promise<void> {
   const dispatcher = new Dispatcher({
     handlers,
     registry: new Registry(identities, Date.now),
-    sealed: new SealedOwner(suite, keysOf(VAULT_OWNER), clock),
+    sealed: new SealedOwner(suite, only(keysOf(VAULT_OWNER)), clock),
     audit: (records) =>
       Promise.resolve(
         void log.push(

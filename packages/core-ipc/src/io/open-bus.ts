@@ -32,6 +32,7 @@ export async function openBus(options: OpenOptions): Promise<BusClient> {
     busKey: identityOf(installation, BUS_HOST).noiseKey,
     identities: installation.identities,
     meet: options.meet,
+    reread: () => requireInstallation(suite, paths).identities,
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
   });
 }

@@ -8,7 +8,7 @@ import {
   policySigners,
   type Policy,
 } from "@sesame/core-policy";
-import { type Clock, Denial, Fault, limits } from "@sesame/core-types";
+import { type Clock, Denial, Fault, limits, type Identity, type Log } from "@sesame/core-types";
 import type { Installation } from "../install/installation.ts";
 import { readBounded, replaceFile } from "./files.ts";
 
@@ -20,7 +20,10 @@ export type PolicyKeeperOptions = {
   readonly clock: Clock;
   /** The one in force, signed by this daemon; in a directory of its own. */
   readonly kept: string;
-  readonly own: { readonly publicKey: Uint8Array; readonly seed: Uint8Array };
+  /** This daemon, as the record in force has it. */
+  readonly own: () => Pick<Identity, "signingKey" | "former">;
+  /** Of its present signing key. */
+  readonly seed: () => Uint8Array;
   readonly installation: () => Installation;
 };
 
@@ -103,10 +106,29 @@ export class PolicyKeeper {
     }
   }
 
+  /** Keeps the policy under the present keys, since former ones end. */
+  signAnew(log: Log): void {
+    try {
+      if (this.#inForce !== null) this.#keep(this.#inForce);
+    } catch (cause) {
+      if (!(cause instanceof Denial)) throw cause;
+      log("error", "policy not kept under the new keys", { reason: cause.message });
+    }
+  }
+
+  /** The present signing key, and former ones whose date has not come. */
+  #ownKeys(): Uint8Array[] {
+    const { clock, own } = this.#options;
+    const { signingKey, former } = own();
+    const nowMs = clock.wallMs();
+    const valid = former.filter(({ untilMs }) => untilMs > nowMs);
+    return [signingKey, ...valid.map((keys) => keys.signingKey)];
+  }
+
   #keep(next: InForce): void {
-    const { suite, kept, own } = this.#options;
-    const { publicKey, seed } = own;
-    const sign = (message: Uint8Array): Uint8Array => suite.ed25519Sign(seed, message);
+    const { suite, kept, own, seed } = this.#options;
+    const { signingKey: publicKey } = own();
+    const sign = (message: Uint8Array): Uint8Array => suite.ed25519Sign(seed(), message);
     const envelope = signEnvelope(IN_FORCE_TYPE, next.text, [{ publicKey, sign }]);
     try {
       replaceFile(kept, Buffer.from(envelope));
@@ -118,11 +140,11 @@ export class PolicyKeeper {
   }
 
   #load(): InForce | null {
-    const { suite, kept, own } = this.#options;
+    const { suite, kept } = this.#options;
     try {
       const file = readBounded(kept, limits.MAX_SIGNED_POLICY_BYTES);
       if (file === null) return null;
-      const trust = { payloadType: IN_FORCE_TYPE, keys: [own.publicKey] };
+      const trust = { payloadType: IN_FORCE_TYPE, keys: this.#ownKeys() };
       const { payload } = openEnvelope(suite, file, {
         ...trust,
         maxBytes: limits.MAX_POLICY_BYTES,

@@ -1,6 +1,7 @@
-import type { Suite, X25519KeyPair } from "@sesame/core-crypto";
+import type { Suite } from "@sesame/core-crypto";
 import { limits, toHex, type Clock } from "@sesame/core-types";
-import { Handshake } from "../noise/handshake.ts";
+import type { Handshake } from "../noise/handshake.ts";
+import { respond, type Statics } from "../noise/respond.ts";
 import {
   contextBytes,
   CONTINUED,
@@ -39,13 +40,13 @@ type Kept = {
 /** The owner's end of sealed calls. docs/PROTOCOL.md, Sealed calls. */
 export class SealedOwner {
   readonly #suite: Suite;
-  readonly #keys: X25519KeyPair;
+  readonly #statics: Statics;
   readonly #window: ReplayWindow;
   readonly #sessions = new Map<string, Kept>();
 
-  constructor(suite: Suite, keys: X25519KeyPair, clock: Clock) {
+  constructor(suite: Suite, statics: Statics, clock: Clock) {
     this.#suite = suite;
-    this.#keys = keys;
+    this.#statics = statics;
     this.#window = new ReplayWindow(clock.wallMs, clock.monotonicMs);
   }
 
@@ -64,13 +65,10 @@ export class SealedOwner {
   #openFresh(context: SealContext, payload: Uint8Array): OpenedRequest | SealRefusal {
     const at = FRESH_HEADER + ((payload[1] ?? 0) << 8) + (payload[2] ?? 0);
     if (payload.length < at + TAG) return "malformed";
-    const handshake = new Handshake("responder", {
-      suite: this.#suite,
-      staticKeys: this.#keys,
-      prologue: contextBytes(context),
-    });
-    const key = handshake.read(payload.subarray(FRESH_HEADER, at));
-    if (key === null || key.length !== KEY_BYTES) return "not-authentic";
+    const message = payload.subarray(FRESH_HEADER, at);
+    const asked = respond(this.#suite, this.#statics, contextBytes(context), message);
+    if (asked === null || asked.payload.length !== KEY_BYTES) return "not-authentic";
+    const { handshake, payload: key } = asked;
     const aead = aeadOf(this.#suite, key);
     const body = aead.open(nonceOf(0), handshake.hash, payload.subarray(at));
     aead.destroy();

@@ -6,6 +6,7 @@ import { nobleSuite } from "@sesame/core-crypto/noble";
 import { sodiumSuite } from "@sesame/core-crypto/sodium";
 import { limits, stampUuidV7 } from "@sesame/core-types";
 import { RUNS } from "../../../../test/helpers/runs.ts";
+import { only } from "../noise/respond.ts";
 import { handClock } from "../testing/pair.ts";
 import type { SealContext } from "./context.ts";
 import { SealedCaller } from "./sealed-caller.ts";
@@ -19,7 +20,7 @@ const REPLY = new TextEncoder().encode("the reply");
 
 function start(suite = nodeSuite, ownerSuite = suite) {
   const clock = handClock();
-  const owner = new SealedOwner(ownerSuite, ownerKeys, clock);
+  const owner = new SealedOwner(ownerSuite, only(ownerKeys), clock);
   const caller = new SealedCaller(suite, callerKeys, ownerKeys.publicKey);
   const context = (given: Partial<SealContext> = {}): SealContext => ({
     session: new Uint8Array(16).fill(4),
@@ -67,7 +68,7 @@ test("[SEAL-7] the owner learns the key of the caller, in both forms", () => {
 test("[SEAL-2] nobody but the owner opens a call", () => {
   // SECURITY: the bus host and every bystander see these bytes.
   const { caller, owner, clock, context } = start();
-  const bystander = new SealedOwner(nodeSuite, nodeSuite.generateX25519(), clock);
+  const bystander = new SealedOwner(nodeSuite, only(nodeSuite.generateX25519()), clock);
   const first = context();
   const request = caller.seal(first, BODY);
   assert.equal(bystander.open(first, request.payload), "not-authentic");

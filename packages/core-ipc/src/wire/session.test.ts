@@ -6,6 +6,7 @@ import { nobleSuite } from "@sesame/core-crypto/noble";
 import { sodiumSuite } from "@sesame/core-crypto/sodium";
 import { limits } from "@sesame/core-types";
 import { Handshake } from "../noise/handshake.ts";
+import { only } from "../noise/respond.ts";
 import { framed } from "./frame.ts";
 import { encodeHello, prologueOf } from "./hello.ts";
 import { ClientSession, ServerSession, type Welcome } from "./session.ts";
@@ -29,7 +30,7 @@ const clientKeys = nodeSuite.generateX25519();
 const never = (): void => assert.fail("nothing was to come");
 
 function server(suite: Suite, admit: (key: Uint8Array) => Welcome | null): ServerSession {
-  return new ServerSession({ suite, staticKeys: busKeys, hello, monotonicMs: () => 0, admit });
+  return new ServerSession({ suite, statics: only(busKeys), hello, monotonicMs: () => 0, admit });
 }
 
 function client(suite: Suite, staticKeys: X25519KeyPair = clientKeys, busKey = busKeys.publicKey) {
@@ -122,7 +123,7 @@ test("[HELLO-3] a relayed handshake ends at the hello", () => {
   // SECURITY: see hello.test.ts; here the whole session refuses before it sends a byte.
   const bus = new ServerSession({
     suite: nodeSuite,
-    staticKeys: busKeys,
+    statics: only(busKeys),
     hello: { ...hello, peer: { ...own, pid: 99 } },
     monotonicMs: () => 0,
     admit: () => WELCOME,

@@ -15,6 +15,7 @@ import {
   type Infer,
 } from "@sesame/core-types";
 import { Handshake } from "../noise/handshake.ts";
+import { respond, type Statics } from "../noise/respond.ts";
 import { Channel } from "./channel.ts";
 import { FrameSplitter, framed } from "./frame.ts";
 import {
@@ -41,7 +42,7 @@ export type Welcome = Infer<typeof welcomeSchema>;
 
 export type ServerSessionOptions = {
   readonly suite: Suite;
-  readonly staticKeys: X25519KeyPair;
+  readonly statics: Statics;
   readonly hello: Hello;
   readonly monotonicMs: () => number;
   /** Who the proved key belongs to; null refuses it. */
@@ -91,15 +92,11 @@ export class ServerSession {
   }
 
   #accept(message: Uint8Array): Uint8Array {
-    const { suite, staticKeys, admit, monotonicMs } = this.#options;
-    const handshake = new Handshake("responder", {
-      suite,
-      staticKeys,
-      prologue: prologueOf(this.#hello),
-    });
-    const payload = handshake.read(message);
-    if (payload === null || payload.length > 0)
+    const { suite, statics, admit, monotonicMs } = this.#options;
+    const asked = respond(suite, statics, prologueOf(this.#hello), message);
+    if (asked === null || asked.payload.length > 0)
       throw new Violation("HANDSHAKE-1", "handshake message 1 is not authentic");
+    const { handshake } = asked;
     const welcome = admit(handshake.remoteStatic as Uint8Array);
     if (welcome === null) throw new Violation("HANDSHAKE-3", "this key was revoked");
     const answer = handshake.write(encode(welcomeSchema, welcome));
