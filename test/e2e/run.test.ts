@@ -384,6 +384,46 @@ test("[RUN-5] a last use ends when its grant is revoked", async () => {
   });
 });
 
+test("what is wrong with a command line is said before a use is spent", async () => {
+  const grant = await give("bee", [rule("/usr/bin/cat", ["**"])], { maxUses: 1 });
+  const ran = (...args: string[]): Ran =>
+    home.run(["--as", "bee", "run", "-p", profile, ...args], "");
+  const cat = ["--", "/usr/bin/cat"];
+  const only = ["--only", "api/token"];
+  for (const [args, exit, said] of [
+    [[...only, ...cat, "x".repeat(16 * 1024 + 1)], 64, /argument 1 .* longer than 16384 bytes/],
+    [[...only, ...cat, ...Array<string>(257).fill("x")], 64, /more than 256 arguments/],
+    [
+      [...only, "--file", "api/tokn", ...cat],
+      64,
+      /`--file` names api\/tokn, .*\n.*are: api\/token/,
+    ],
+    [["--file", "no name", ...cat], 65, /name is not allowed/],
+    [[...only, "--grant", "g1", ...cat], 64, /g1 is no id/],
+    [
+      [...only, "--grant", "0198c2f4-0000-7000-8000-000000000009", ...cat],
+      66,
+      /no living grant .*\n.*`sesame grant list`/,
+    ],
+  ] as const) {
+    const { exit: code, err } = ran(...args);
+    assert.equal(code, exit, err);
+    assert.match(err, said);
+  }
+  const elsewhere = ran(...only, "--grant", grant, "--", "/usr/bin/true");
+  assert.match(elsewhere.err, /no grant lets this identity run that command/);
+  assert.equal(ran(...only, "--grant", grant, ...cat).exit, 0);
+});
+
+test("`--json` leaves the output as it is, and makes errors readable for programs", () => {
+  const ran = (...command: string[]): Ran =>
+    home.run(["--as", "bee", "run", "-p", profile, "--only", "api/token", "--json", ...command]);
+  const said = ran("--", "sh", "-c", "echo said");
+  assert.deepEqual([said.exit, said.out], [0, "said\n"]);
+  const { error } = JSON.parse(ran("--", "/usr/bin/true").err) as { error: { exit: number } };
+  assert.equal(error.exit, 77);
+});
+
 test("[RUN-5] each run is one use, by enrolment and by grant alone, and the last one still runs", async () => {
   for (const name of ["short", "tool"]) {
     await give(name, [rule("/usr/bin/env", [])], { maxUses: 2 });

@@ -105,7 +105,7 @@ export const COMMANDS: readonly Command[] = [
     summary:
       "have a command run with secrets that you may use and not read; secrets are taken out of its " +
       "output, which does not stop a program that changes them, sends them away, or is looked at " +
-      "by other programs of this user",
+      "by other programs of this user; `--json` is for errors of its own, the output stays as it is",
     flags: [
       PROFILE,
       ["--only <names>", "secrets, separated by commas (else all that the grant covers)"],

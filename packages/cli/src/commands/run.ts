@@ -2,7 +2,15 @@ import { realpathSync } from "node:fs";
 import { constants } from "node:os";
 import { resolve } from "node:path";
 import type { BusClient } from "@sesame/core-ipc/client";
-import { Denial, Fault, limits, RUN_SIGNALS, type Command } from "@sesame/core-types";
+import {
+  Denial,
+  Fault,
+  isSecretName,
+  limits,
+  RUN_SIGNALS,
+  utf8Length,
+  type Command,
+} from "@sesame/core-types";
 import { chosenProfile, withBus, type Context } from "../context.ts";
 import { ExecFault, findProgram, NOT_EXECUTABLE, NOT_FOUND } from "../io/exec.ts";
 import { approved, type ApprovalFlags } from "../io/approved.ts";
@@ -29,29 +37,44 @@ export async function runWithSecrets(
   flags: RunFlags,
 ): Promise<Outcome> {
   const [, ...args] = words;
+  if (flags.grant !== undefined && !UUID.test(flags.grant))
+    throw new Fault(
+      "usage",
+      `${printable(flags.grant)} is no id`,
+      "`sesame grant list` shows them",
+    );
   const command: Command = {
     path: resolve(findProgram(words, context.env)),
     args,
     directory: realpathSync("."),
     plain: flags.redact === false,
   };
+  expectSendable(command);
+  const names = listOf(flags.only);
+  const files = listOf(flags.file) ?? [];
+  if (files.length > limits.MAX_RUN_FILES)
+    throw new Fault("usage", `at most ${limits.MAX_RUN_FILES} secrets go into files`, "name fewer");
+  if (names !== null) expectAmong(files, names);
   const code = await withBus(context, async (bus) => {
     const profile = await chosenProfile(context, bus, flags.profile);
     try {
       return await runCommand(bus, command, {
         profile,
-        names: listOf(flags.only),
-        files: listOf(flags.file) ?? [],
+        names,
+        files,
         grant: flags.grant ?? null,
         approval: flags,
       });
     } catch (cause) {
+      if (flags.grant !== undefined) await expectGrant(bus, flags.grant, cause);
       throw explained(cause, context.identity);
     }
   });
   process.exitCode = code;
   return { text: "", data: undefined };
 }
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 type Wish = {
   readonly profile: string;
@@ -63,9 +86,11 @@ type Wish = {
 
 async function runCommand(bus: BusClient, command: Command, wish: Wish): Promise<number> {
   const { profile, names, grant, files } = wish;
-  const { ticket } = await approved(bus, wish.approval, () =>
+  const use = await approved(bus, wish.approval, () =>
     bus.call("secret.use", { profile, names, grant, command }),
   );
+  expectAmong(files, use.names);
+  const { ticket } = use;
   const { run: id } = await bus.call("run.start", { ticket, command, files });
   const over = new AbortController();
   const stopForwarding = forwardSignals(bus, id);
@@ -128,8 +153,58 @@ function forwardSignals(bus: BusClient, run: Uint8Array): () => void {
 function listOf(flag: string | undefined): string[] | null {
   if (flag === undefined) return null;
   const names = flag.split(",").map((name) => name.trim());
-  if (names.every((name) => name !== "")) return names;
-  throw new Fault("usage", "an empty name of a secret", "separate names by single commas");
+  if (names.includes(""))
+    throw new Fault("usage", "an empty name of a secret", "separate names by single commas");
+  const wrong = names.find((name) => !isSecretName(name));
+  if (wrong !== undefined) throw new Denial("name-invalid", printable(wrong).slice(0, 64));
+  return names;
+}
+
+/** What no message holds is told before anybody is asked for anything. */
+function expectSendable({ path, args, directory }: Command): void {
+  const { MAX_ARGUMENTS, MAX_ARGUMENT_BYTES, MAX_PATH_BYTES } = limits;
+  const long = args.findIndex((argument) => utf8Length(argument) > MAX_ARGUMENT_BYTES);
+  const hint = "hand it over on standard input";
+  if (long >= 0)
+    throw new Fault(
+      "usage",
+      `argument ${long + 1} of the command is longer than ${MAX_ARGUMENT_BYTES} bytes`,
+      hint,
+    );
+  if (args.length > MAX_ARGUMENTS)
+    throw new Fault("usage", `the command has more than ${MAX_ARGUMENTS} arguments`, hint);
+  if ([path, directory].some((one) => utf8Length(one) > MAX_PATH_BYTES))
+    throw new Fault(
+      "usage",
+      `a program and its directory have paths of at most ${MAX_PATH_BYTES} bytes`,
+      "run it elsewhere",
+    );
+}
+
+/** @throws {Fault} usage, if a name is not among those that the command gets */
+function expectAmong(files: readonly string[], names: readonly string[]): void {
+  const stray = files.find((name) => !names.includes(name));
+  if (stray === undefined) return;
+  throw new Fault(
+    "usage",
+    `\`--file\` names ${stray}, which is not among the secrets of this command`,
+    `these are: ${names.slice(0, 10).join(", ")}${names.length > 10 ? ", …" : ""}`,
+  );
+}
+
+/** Tells apart a grant that there is not from one that does not allow the command. */
+async function expectGrant(bus: BusClient, grant: string, cause: unknown): Promise<void> {
+  if (!(cause instanceof Denial) || cause.code !== "capability-missing") return;
+  const isThere = await bus.call("grant.show", { grant }).then(
+    () => true,
+    () => false,
+  );
+  if (isThere) return;
+  throw new Fault(
+    "not-found",
+    `no living grant ${printable(grant)} is known to this identity`,
+    "`sesame grant list` shows its grants; without `--grant` any of them counts that fits",
+  );
 }
 
 function explained(cause: unknown, identity: string): unknown {
