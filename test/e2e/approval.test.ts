@@ -251,3 +251,15 @@ test("[VAULT-30] the daemon's own names are out of reach", async () => {
   assert.ok(secrets.every(({ name }) => !name.startsWith(".sesame/")));
   assert.ok((await auditEntries(home)).every(({ object }) => !object?.includes(".sesame")));
 });
+
+test("a name can be protected before there is such a secret, and that is said", () => {
+  assert.match(
+    home.must(["secret", "protect", "prod/tyop"]),
+    /There is no secret prod\/tyop in default\. Once there is, it is given to others once/,
+  );
+  assert.match(home.must(["secret", "protect", "prod/tyop"]), /Once there is, it is already given/);
+  home.must(["secret", "set", "prod/tyop"], "x");
+  assert.match(home.must(["secret", "protect", "prod/tyop"]), /prod\/tyop in default is already/);
+  const { exists } = home.json(["secret", "protect", "other", "--off"]) as { exists: boolean };
+  assert.equal(exists, false);
+});

@@ -558,9 +558,17 @@ test("[ENROL-17] [ENROL-18] an identity gets new keys while it works, twice, and
 test("[ENROL-17] a former key lapses by itself, and what is open under it ends", async () => {
   // SECURITY: who holds a key that was given up would stay for as long as it stays connected.
   const live = await home.connect("greedy");
+  const file = join(home.paths.keys, "greedy.key");
+  const given = readFileSync(file);
   assert.equal(home.run(["agent", "rotate", "greedy", "--overlap", "1s"], `${PASSWORD}\n`).exit, 0);
   assert.ok((await live.closed) !== null);
   home.must(["--as", "greedy", "secret", "list"]);
+  const present = readFileSync(file);
+  writeFileSync(file, given);
+  const { state } = home.json(["--as", "greedy", "agent", "status"]) as { state: string };
+  assert.equal(state, "lapsed");
+  writeFileSync(file, present);
+  assert.match(home.must(["--as", "greedy", "agent", "status"]), /greedy is registered/);
 });
 
 test("[ENROL-19] a rotation that was cut short at any step goes on when it is run again", () => {

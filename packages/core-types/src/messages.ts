@@ -162,7 +162,7 @@ export const blockSchema = struct({
 export type BlockOnRecord = Infer<typeof blockSchema>;
 
 /** What becomes of a key that asks to be somebody's. */
-const ENROLMENT_STATES = ["unknown", "pending", "registered", "suspended"] as const;
+const ENROLMENT_STATES = ["unknown", "pending", "registered", "suspended", "lapsed"] as const;
 /** A process as the bus host finds it. docs/POLICY.md, Approval. */
 const processSchema = struct({
   pid: uint,
@@ -1158,7 +1158,8 @@ export const MESSAGES = {
     audit: "always",
     idempotent: true,
     params: struct({ profile, name, ask: bool }),
-    result: struct({ changed: bool }),
+    /** `exists`: there is such a secret now; protection is for the name, also for one to come. */
+    result: struct({ changed: bool, exists: bool }),
   }),
   "bus.peer": request({
     tag: 0x0345,

@@ -1,3 +1,4 @@
+import { equalBytes } from "@sesame/core-crypto";
 import { enrolmentProof, measurePosture, type PolicyKeeper } from "@sesame/core-ipc/daemon";
 import {
   Denial,
@@ -181,7 +182,7 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
       if (holder === null) throw new Denial("proof-invalid");
       const known = host.enrolled(holder.key);
       if (known !== null) {
-        if (known.name === wanted.name) return { state: stateOf(known) };
+        if (known.name === wanted.name) return { state: stateOf(known, holder.key, host.wallMs()) };
         throw new Denial("key-taken", known.name);
       }
       const enrolment = { ...wanted, noiseKey: holder.key };
@@ -202,10 +203,11 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
 
     "agent.status": (_, { session }) => {
       const key = host.holderOf(session)?.key ?? null;
-      const known = key === null ? null : host.enrolled(key);
-      if (known !== null) return { state: stateOf(known) };
+      if (key === null) return { state: "unknown" };
+      const known = host.enrolled(key);
+      if (known !== null) return { state: stateOf(known, key, host.wallMs()) };
       const present = waiting(host.waitingRoom(), host.wallMs());
-      return { state: key !== null && ofKey(present, key) !== null ? "pending" : "unknown" };
+      return { state: ofKey(present, key) === null ? "unknown" : "pending" };
     },
 
     "agent.list": () => ({ pending: [...waiting(host.waitingRoom(), host.wallMs())] }),
@@ -288,7 +290,16 @@ function isOthers(action: string, daemon: string): boolean {
   return row?.form === "request" && row.owner !== "*" && row.owner !== daemon;
 }
 
-function stateOf({ state }: Identity): "registered" | "suspended" {
+/** What becomes of who holds this key of an identity; a former one is nobody's from its date on. */
+function stateOf(
+  { state, former }: Identity,
+  key: Uint8Array,
+  wallMs: number,
+): "registered" | "suspended" | "lapsed" {
+  const lapsed = former.some(
+    ({ noiseKey, untilMs }) => equalBytes(noiseKey, key) && untilMs <= wallMs,
+  );
+  if (lapsed) return "lapsed";
   return state === "active" ? "registered" : "suspended";
 }
 

@@ -314,7 +314,9 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
       const vault = keeper.use(profile);
       call.about(profile, `${ask ? "ask" : "give"} ${objectOf(vault, name)}`);
       await call.record();
-      return { changed: protect(keeper.use(profile), name, ask) };
+      const open = keeper.use(profile);
+      const exists = open.list().some((secret) => secret.name === name);
+      return { changed: protect(open, name, ask), exists };
     },
 
     "approval.wait": async (params, call) => ({

@@ -25,6 +25,7 @@ import {
   isReservedName,
   LEVELS,
   type Identity,
+  type Result,
 } from "@sesame/core-types";
 import { readWants } from "../agents/rights.ts";
 import { openKeys, pathsOf, withBus, type Context } from "../context.ts";
@@ -70,7 +71,7 @@ export async function agentEnroll(context: Context, flags: EnrolFlags): Promise<
             `Both must see this fingerprint:  ${fingerprint}`,
             `in words:  ${words}`,
           ].join("\n")
-        : `${name} is ${state}.`;
+        : stateText(name, state);
     return { text, data: { name, state, fingerprint, words, replaces, aside } };
   });
 }
@@ -78,8 +79,13 @@ export async function agentEnroll(context: Context, flags: EnrolFlags): Promise<
 export function agentStatus(context: Context): Promise<Outcome> {
   return withBus(context, async (bus) => {
     const { state } = await bus.call("agent.status", {});
-    return { text: `${context.identity} is ${state}.`, data: { name: context.identity, state } };
+    return { text: stateText(context.identity, state), data: { name: context.identity, state } };
   });
+}
+
+function stateText(name: string, state: Result<"agent.status">["state"]): string {
+  if (state !== "lapsed") return `${name} is ${state}.`;
+  return `These keys of ${name} have lapsed: it has others, and these are nobody's.`;
 }
 
 /** New keys have none of the rights that the lost ones have: they are another identity's. */

@@ -77,12 +77,13 @@ export function secretProtect(
   const ask = flags.off !== true;
   return withBus(context, async (bus) => {
     const profile = await chosenProfile(context, bus, flags.profile);
-    const { changed } = await bus.call("secret.protect", { profile, name, ask });
+    const { changed, exists } = await bus.call("secret.protect", { profile, name, ask });
     const state = ask ? "given to others once you have approved" : "given without asking";
-    return {
-      text: `${name} in ${profile} is ${changed ? "" : "already "}${state}.`,
-      data: { profile, name, ask, changed },
-    };
+    const already = changed ? "" : "already ";
+    const text = exists
+      ? `${name} in ${profile} is ${already}${state}.`
+      : `There is no secret ${name} in ${profile}. Once there is, it is ${already}${state}.`;
+    return { text, data: { profile, name, ask, changed, exists } };
   });
 }
 
