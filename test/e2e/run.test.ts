@@ -363,6 +363,38 @@ test("[RUN-3] a ticket is for one run, of one command, by one session", async ()
   });
 });
 
+test("[RUN-23] without a ticket the launcher looks at nothing", async () => {
+  // SECURITY: any identity would learn which files there are, and keep the launcher hashing.
+  await as("tool", async (bus) => {
+    const attempts = ["/nowhere/at/all", "/etc/passwd", SH].flatMap((path) => [
+      commandOf(path),
+      { ...commandOf(path), directory: "/nowhere" },
+    ]);
+    for (const command of attempts)
+      await assert.rejects(
+        bus.call("run.start", { ticket: new Uint8Array(32), command, files: [] }),
+        isRefused,
+        command.path,
+      );
+  });
+  await as("bot", async (bus) => {
+    // A ticket is not spent where the program cannot be run.
+    const gone = { ...commandOf(SH, ["-c", "true"]), directory: here("gone") };
+    const ticket = await ticketFor(bus, gone);
+    const go = () => bus.call("run.start", { ticket, command: gone, files: [] });
+    await assert.rejects(go(), { code: "directory-refused" });
+    mkdirSync(here("gone"));
+    await toEnd(bus, (await go()).run);
+    rmSync(here("gone"), { recursive: true });
+  });
+});
+
+test("[RUN-25] programs leave no core dumps", () => {
+  // SECURITY: the memory of a program that crashes, secrets and all, would lie in a file.
+  const { out } = run("bee", ["sh", "-c", "ulimit -c; ulimit -Hc"]);
+  assert.equal(out, "0\n0\n");
+});
+
 test("[RUN-5] a ticket is worth nothing once its grant has ended", async () => {
   const id = await give("twin", [rule("/usr/bin/env", [])]);
   await as("twin", async (bus) => {
@@ -528,6 +560,26 @@ test("[RUN-17] nothing of a run outlives it", async () => {
     assert.equal(ended?.code, 0);
     const mark = Buffer.from(id).toString("hex");
     assert.deepEqual(marked(mark), []);
+  });
+});
+
+test("[RUN-24] a process that got away and holds the output keeps nobody waiting", async () => {
+  // SECURITY: an agent would hold its runs, and with them the launcher's room, for ever.
+  await as("bee", async (bus) => {
+    const away = here("away");
+    const hides = `env -i setsid sh -c ': > ${away}; exec sleep 600' &`;
+    const waits = `while ! [ -e ${away} ]; do :; done; echo $!`;
+    const { run: id } = await start(bus, commandOf(SH, ["-c", `${hides} ${waits}`]));
+    const { output, ended } = await toEnd(bus, id);
+    assert.equal(ended?.code, 0);
+    const pid = Number(Buffer.from(output).toString());
+    assert.ok(isThere(pid), "it got away");
+    process.kill(pid, "SIGKILL");
+    // What an honest program leaves in its pipe is all there, also for a late reader.
+    const length = limits.MAX_RUN_OUTPUT + 10_000;
+    const whole = await start(bus, commandOf(SH, ["-c", `head -c ${length} /dev/zero`]));
+    await eventually("the program's end", () => !isThere(whole.pid));
+    assert.equal((await toEnd(bus, whole.run)).output.length, length);
   });
 });
 

@@ -145,6 +145,10 @@ export const MAX_TICKETS = 256;
 export const MAX_RUNS = 32;
 /** Runs at once of one identity. */
 export const MAX_RUNS_OF_ONE = 8;
+/** Milliseconds without output after which an ended program's streams end, whoever holds them. */
+export const RUN_LINGER_MS = 1_000;
+/** Bytes that an ended program's pipe can hold still: the most of pipe(7). */
+export const MAX_PIPE_BYTES = 1024 * 1024;
 /** Secrets that a run may get in files. */
 export const MAX_RUN_FILES = 16;
 /** Bytes of a run's output, per stream, that wait for its reader; then the program waits. */

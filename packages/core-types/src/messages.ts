@@ -1211,6 +1211,23 @@ export const MESSAGES = {
     }),
     result: struct({ profile, secrets: list(struct({ name, value }), MAX_LIST_ITEMS) }),
   }),
+  "secret.ticket": request({
+    tag: 0x033a,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: "daemon",
+    sealed: true,
+    audit: "refused",
+    idempotent: false,
+    /** As `secret.redeem`, before anything of the command is looked at; the ticket stays good. */
+    params: struct({
+      ticket,
+      caller: identityName,
+      session: bytes(16, 16),
+      command: commandSchema,
+    }),
+    result: nothing,
+  }),
   "secret.standing": request({
     tag: 0x0317,
     level: "internal",

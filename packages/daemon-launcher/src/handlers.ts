@@ -33,6 +33,8 @@ export type Host = {
   readonly nowMs: () => number;
   /** 16 random bytes. */
   readonly newId: () => Uint8Array;
+  /** Asks whether a ticket is good. @throws {Denial} capability-missing */
+  readonly expectTicket: (params: Params<"secret.ticket">) => Promise<unknown>;
   /** Exchanges a ticket for what it stands for. */
   readonly redeem: (params: Params<"secret.redeem">) => Promise<Result<"secret.redeem">>;
   /** Records what no call is the reason of. */
@@ -62,7 +64,7 @@ export function handlersOf(host: Host): Handlers<typeof LAUNCHER> {
       const run = runs.open(host.newId(), by, params.ticket.slice(), host.nowMs());
       try {
         const program = await start(host, run, params, call);
-        run.program = program;
+        runs.started(run, program);
         return { run: run.id, pid: program.pid };
       } catch (cause) {
         runs.close(run);
@@ -109,26 +111,24 @@ function partyOf({ identity, session }: Call): Party {
   return { identity, session: session.slice() };
 }
 
-/** Opened, hashed, paid for, put on record, started: in this order. */
+/** Asked for, opened, hashed, paid for, put on record, started: in this order. */
 async function start(
   host: Host,
   run: Run<RunningProgram>,
   { ticket, command, files }: Params<"run.start">,
   call: Call,
 ): Promise<RunningProgram> {
+  const shown = { ticket, caller: run.by.identity.name, session: run.by.session, command };
+  // Nothing is looked at for whoever has no ticket: not whether a file is there, nor its content.
+  await host.expectTicket(shown);
   const directory = openDirectory(command.directory);
   try {
     const program = await openProgram(command.path, host.directory);
     try {
-      const given = await host.redeem({
-        ticket,
-        caller: run.by.identity.name,
-        session: run.by.session,
-        command,
-        sha256: program.sha256,
-      });
+      const given = await host.redeem({ ...shown, sha256: program.sha256 });
       try {
         await call.record();
+        host.runs.expectGoing();
         return await startWith(host, run, given, {
           command,
           files,

@@ -60,6 +60,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
       mark,
       nowMs,
       newId: () => suite.randomBytes(ID_BYTES),
+      expectTicket: (params) => link.bus.call("secret.ticket", params),
       redeem: (params) => link.bus.call("secret.redeem", params),
       record: (record) => {
         const failed = (cause: unknown): void =>
@@ -132,7 +133,12 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
 
 /** Resolves once no program runs; what would not end was killed by then. */
 async function ended(runs: Runs<RunningProgram>): Promise<void> {
-  await Promise.all(runs.all.map(({ program }) => program?.over));
+  await Promise.all(
+    runs.all.map(async (run) => {
+      await run.settled;
+      await run.program?.over;
+    }),
+  );
 }
 
 /** From the user database, not from an environment that anybody may have set. */

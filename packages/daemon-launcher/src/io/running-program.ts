@@ -46,6 +46,9 @@ export class RunningProgram {
   #closed = false;
   #stopped: StopReason | null = null;
   #kill: NodeJS.Timeout | undefined;
+  #linger: NodeJS.Timeout | undefined;
+  /** Bytes that came after the program had ended. */
+  #after = 0;
 
   private constructor(options: ProgramOptions, child: ChildProcess) {
     const { mark, output, errors, ended } = options;
@@ -132,6 +135,28 @@ export class RunningProgram {
     this.#options.ended(this.#end);
     this.#over.resolve();
     this.#resume();
+    this.#waitForRest();
+  }
+
+  /**
+   * What the program left in its pipes is read to the end. A process that got away may hold them
+   * open: nobody waits for it.
+   */
+  #waitForRest(): void {
+    clearTimeout(this.#linger);
+    if (this.#closed) return;
+    const cut = (): void => {
+      this.#child.stdout?.destroy();
+      this.#child.stderr?.destroy();
+    };
+    if (this.#after > 2 * limits.MAX_PIPE_BYTES) cut();
+    else
+      this.#linger = setTimeout(() => {
+        const { output, errors } = this.#options;
+        // While the reader is behind, nothing is read.
+        if (output.full || errors.full) this.#waitForRest();
+        else cut();
+      }, limits.RUN_LINGER_MS);
   }
 
   #killAll(): void {
@@ -140,6 +165,7 @@ export class RunningProgram {
   }
 
   #close(): void {
+    clearTimeout(this.#linger);
     this.#closed = true;
     this.#options.output.end();
     this.#options.errors.end();
@@ -152,6 +178,10 @@ export class RunningProgram {
       to.push(chunk);
       chunk.fill(0);
       if (to.full) from.pause();
+      if (this.#end !== null) {
+        this.#after += chunk.length;
+        this.#waitForRest();
+      }
       this.#wake();
     });
     from?.on("error", () => undefined);

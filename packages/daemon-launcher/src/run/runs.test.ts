@@ -17,8 +17,9 @@ class Double {
 
 function started(runs: Runs<Double>, number: number, by = AGENT, nowMs = 0) {
   const run = runs.open(session(number), by, new Uint8Array(32).fill(number), nowMs);
-  run.program = new Double();
-  return { run, program: run.program };
+  const program = new Double();
+  runs.started(run, program);
+  return { run, program };
 }
 
 function code(attempt: () => unknown): string {
@@ -122,4 +123,23 @@ test("[RUN-11] runs are bounded, for each identity and for all", () => {
   started(runs, 99, party("c"));
   runs.stopAll("launcher-stopped");
   assert.ok(runs.all.every(({ program }) => program?.stopped === "launcher-stopped"));
+});
+
+test("[RUN-10] what is being started when the launcher stops ends, too", async () => {
+  const runs = new Runs<Double>();
+  const { program: before } = started(runs, 1);
+  const late = runs.open(session(2), AGENT, new Uint8Array(32), 0);
+  runs.stopAll("launcher-stopped");
+  const program = new Double();
+  runs.started(late, program);
+  await late.settled;
+  assert.deepEqual([before.stopped, program.stopped], ["launcher-stopped", "launcher-stopped"]);
+  assert.throws(() => runs.expectGoing(), { code: "owner-absent" });
+  assert.throws(() => runs.open(session(3), AGENT, new Uint8Array(32), 0), {
+    code: "owner-absent",
+  });
+  const failed = new Runs<Double>();
+  const run = failed.open(session(1), AGENT, new Uint8Array(32), 0);
+  failed.close(run);
+  await run.settled;
 });

@@ -20,6 +20,8 @@ export type Run<P> = {
   readonly ticket: Uint8Array;
   /** Null until it has started. */
   program: P | null;
+  /** Resolves once it has started, or will not. */
+  readonly settled: Promise<void>;
   /** Monotonic milliseconds when its starter last asked about it. */
   askedMs: number;
 };
@@ -30,7 +32,10 @@ export type Run<P> = {
  */
 export class Runs<P extends Program> {
   readonly #runs = new Map<string, Run<P>>();
+  readonly #settle = new Map<Run<P>, () => void>();
   #standingMs = 0;
+  /** Why nothing is started any more. */
+  #stopped: StopReason | null = null;
 
   get all(): readonly Run<P>[] {
     return [...this.#runs.values()];
@@ -38,17 +43,33 @@ export class Runs<P extends Program> {
 
   /** Makes room for a run. @throws {Denial} busy */
   open(id: Uint8Array, by: Party, ticket: Uint8Array, nowMs: number): Run<P> {
+    this.expectGoing();
     const own = this.all.filter((run) => run.by.identity.id === by.identity.id);
     if (this.#runs.size >= limits.MAX_RUNS || own.length >= limits.MAX_RUNS_OF_ONE)
       throw new Denial("busy");
     if (this.#runs.size === 0) this.#standingMs = nowMs;
-    const run: Run<P> = { id, by, ticket, program: null, askedMs: nowMs };
+    const { promise: settled, resolve } = Promise.withResolvers<void>();
+    const run: Run<P> = { id, by, ticket, program: null, settled, askedMs: nowMs };
     this.#runs.set(toHex(id), run);
+    this.#settle.set(run, resolve);
     return run;
+  }
+
+  /** Its program has started: it ends at once if all were to end meanwhile. */
+  started(run: Run<P>, program: P): void {
+    run.program = program;
+    if (this.#stopped !== null) program.stop(this.#stopped);
+    this.#settled(run);
   }
 
   close(run: Run<P>): void {
     this.#runs.delete(toHex(run.id));
+    this.#settled(run);
+  }
+
+  /** @throws {Denial} owner-absent, once all were to end */
+  expectGoing(): void {
+    if (this.#stopped !== null) throw new Denial("owner-absent");
   }
 
   /**
@@ -89,7 +110,14 @@ export class Runs<P extends Program> {
       if (standing[i] !== true) program?.stop("right-ended");
   }
 
+  /** Ends all of them, and those that are being started; nothing is started any more. */
   stopAll(reason: StopReason): void {
+    this.#stopped = reason;
     for (const { program } of this.all) program?.stop(reason);
+  }
+
+  #settled(run: Run<P>): void {
+    this.#settle.get(run)?.();
+    this.#settle.delete(run);
   }
 }

@@ -50,6 +50,20 @@ test("[RUN-3] a ticket is taken once, and within its time", () => {
   assert.equal(issued().redeem(ticketOf(1), use, limits.TICKET_TTL_MS), null);
 });
 
+test("[RUN-23] a ticket that was asked about is good still, for the same alone", () => {
+  // SECURITY: a question about a ticket would be a second use, or a way to try others' tickets.
+  const tickets = issued();
+  assert.ok(tickets.isGood(ticketOf(1), use, 1));
+  assert.ok(tickets.isGood(ticketOf(1), use, 1));
+  assert.deepEqual(tickets.redeem(ticketOf(1), use, 1), use);
+  assert.ok(!tickets.isGood(ticketOf(1), use, 1));
+  assert.ok(!issued().isGood(ticketOf(2), use, 1));
+  assert.ok(!issued().isGood(ticketOf(1), use, limits.TICKET_TTL_MS));
+  const other = issued();
+  assert.ok(!other.isGood(ticketOf(1), { ...use, caller: "other" }, 1));
+  assert.equal(other.redeem(ticketOf(1), use, 1), null, "a wrong try ends it");
+});
+
 test("[RUN-10] a redeemed ticket is remembered while its run is asked about", () => {
   const tickets = issued();
   assert.equal(tickets.held(ticketOf(1), 1), null, "it is not redeemed yet");

@@ -12,6 +12,9 @@ export type Use = {
   readonly command: Command;
 };
 
+/** By whom a ticket is shown, and for what. */
+type Shown = Pick<Use, "caller" | "session" | "command">;
+
 type Issued<U> = {
   readonly use: U;
   readonly untilMs: number;
@@ -41,30 +44,21 @@ export class Tickets<U extends Use> {
     this.#issued.set(this.#key(ticket), { use, untilMs, redeemed: false, askedMs: nowMs });
   }
 
+  /** Whether a ticket would be taken; shown for something else it is worth nothing any more. */
+  isGood(ticket: Uint8Array, shown: Shown, nowMs: number): boolean {
+    return this.#matching(ticket, shown, nowMs) !== null;
+  }
+
   /**
    * Takes a ticket, once, if it is shown for exactly what it stands for; a ticket that is shown for
    * something else is worth nothing any more.
    */
-  redeem(
-    ticket: Uint8Array,
-    { caller, session, command }: Pick<Use, "caller" | "session" | "command">,
-    nowMs: number,
-  ): U | null {
-    this.#forget(nowMs);
-    const issued = this.#issued.get(this.#key(ticket));
-    if (issued === undefined || issued.redeemed) return null;
-    const { use } = issued;
-    const same =
-      use.caller === caller &&
-      equalBytes(use.session, session) &&
-      isSameCommand(use.command, command);
-    if (!same) {
-      this.#issued.delete(this.#key(ticket));
-      return null;
-    }
+  redeem(ticket: Uint8Array, shown: Shown, nowMs: number): U | null {
+    const issued = this.#matching(ticket, shown, nowMs);
+    if (issued === null) return null;
     issued.redeemed = true;
     issued.askedMs = nowMs;
-    return use;
+    return issued.use;
   }
 
   /** What the run of a redeemed ticket goes on under; it was asked about now. */
@@ -74,6 +68,24 @@ export class Tickets<U extends Use> {
     if (issued === undefined || !issued.redeemed) return null;
     issued.askedMs = nowMs;
     return issued.use;
+  }
+
+  #matching(
+    ticket: Uint8Array,
+    { caller, session, command }: Shown,
+    nowMs: number,
+  ): Issued<U> | null {
+    this.#forget(nowMs);
+    const issued = this.#issued.get(this.#key(ticket));
+    if (issued === undefined || issued.redeemed) return null;
+    const { use } = issued;
+    const same =
+      use.caller === caller &&
+      equalBytes(use.session, session) &&
+      isSameCommand(use.command, command);
+    if (same) return issued;
+    this.#issued.delete(this.#key(ticket));
+    return null;
   }
 
   #key(ticket: Uint8Array): string {

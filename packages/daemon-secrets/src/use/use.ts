@@ -35,7 +35,7 @@ export type UseHost = {
   readonly newTicket: () => Uint8Array;
 };
 
-type Kinds = "secret.use" | "secret.redeem" | "secret.standing";
+type Kinds = "secret.use" | "secret.ticket" | "secret.redeem" | "secret.standing";
 
 export function useHandlers(host: UseHost): Pick<Handlers<typeof VAULT_OWNER>, Kinds> {
   const { keeper, tickets } = host;
@@ -72,6 +72,14 @@ export function useHandlers(host: UseHost): Pick<Handlers<typeof VAULT_OWNER>, K
       const ticket = host.newTicket();
       tickets.issue(ticket, use, host.nowMs());
       return { ticket, names: [...names], grant: grants[0] ?? "" };
+    },
+
+    "secret.ticket": ({ ticket, caller, session, command }, call) => {
+      expectLauncher(call);
+      call.about(null, `for:${caller}`);
+      const shown = { caller: host.identity(caller)?.id ?? "", session, command };
+      if (tickets.isGood(ticket, shown, host.nowMs())) return {};
+      throw new Refusal("capability-missing", "ticket");
     },
 
     "secret.redeem": async ({ ticket, caller, session, command, sha256 }, call) => {
