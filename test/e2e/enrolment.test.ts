@@ -102,7 +102,7 @@ test("[ENROL-6] who waits learns its own state and nothing else", async () => {
     [stranger, "unknown"],
   ] as const) {
     const { payload } = await who.ask({ tag, ...OPEN });
-    assert.deepEqual(decode(result, payload), { state });
+    assert.deepEqual(decode(result, payload), { state, keyedMs: null });
   }
   assert.equal(client.welcome.clearance, "open");
   const requests = (Object.keys(MESSAGES) as (keyof typeof MESSAGES)[]).filter(

@@ -15,8 +15,15 @@ import {
 import { checkpointOf, statement } from "../../packages/core-audit/src/checkpoint.ts";
 import { enrolmentProof } from "../../packages/core-ipc/src/install/enrolment.ts";
 import {
+  certificateStatement,
+  sealCertificate,
+  type Certificate,
+} from "../../packages/core-ipc/src/install/certificate.ts";
+import { verified, withCertificate } from "../../packages/core-ipc/src/install/certified.ts";
+import {
   loadInstallation,
   saveInstallation,
+  type Installation,
 } from "../../packages/core-ipc/src/install/installation.ts";
 import { PolicyKeeper } from "../../packages/core-ipc/src/io/policy-keeper.ts";
 import { liftStatement } from "../../packages/core-ipc/src/install/lift-statement.ts";
@@ -85,7 +92,8 @@ const RECORD: Artefact = {
       const signer = Object.assign(Object.create(suite) as typeof suite, {
         ed25519Sign: (_: Uint8Array, message: Uint8Array) => sign(message),
       });
-      const record = { id: installation, rootKey: publicKey, serial: 0, identities: [OPERATOR] };
+      const members = { identities: [OPERATOR], tokens: [TOKEN] };
+      const record = { id: installation, rootKey: publicKey, serial: 0, ...members };
       saveInstallation(signer, path, record, KEY(0), NOW_MS);
     }),
   read: (bytes, { installation, keys }) =>
@@ -122,6 +130,108 @@ const OPERATOR = {
   signingKey: KEY(3),
   former: [{ noiseKey: KEY(4), sealingKey: KEY(5), signingKey: KEY(6), untilMs: NOW_MS }],
 } as const;
+
+const TOKEN = {
+  key: KEY(7),
+  kind: "ai",
+  clearance: "internal",
+  capabilities: ["secret-list"],
+  names: "ci-*",
+  uses: 2,
+  madeMs: NOW_MS,
+  untilMs: NOW_MS + 1,
+  admitted: ["0198c2f4-0000-7000-8000-00000000000b"],
+} as const;
+
+/** The second signature of a certificate is that of the keys that it is about. */
+const AGENT_SEED = new Uint8Array(new ArrayBuffer(32)).fill(8);
+
+function certificate(made: Certificate, { sign }: Origin): Uint8Array {
+  const said = certificateStatement(made);
+  return sealCertificate(said, [sign(said), suite.ed25519Sign(AGENT_SEED, said)]);
+}
+
+/** What becomes of an installation with such a certificate; null if nothing does. */
+function takenBy(bytes: Uint8Array, record: Installation): string | null {
+  const one = verified(suite, { certificate: bytes, acceptedMs: NOW_MS });
+  const next = one === null ? "malformed" : withCertificate(record, one);
+  return typeof next === "string" ? null : textOf(next);
+}
+
+const CERTIFICATES = "packages/core-ipc/src/install/certified.test.ts";
+const AGENT_KEYS = {
+  noiseKey: KEY(11),
+  sealingKey: KEY(12),
+  signingKey: suite.ed25519PublicKey(AGENT_SEED),
+};
+
+const ADMISSION: Artefact = {
+  title: "admission by a token",
+  heading: "sesame admission v1\n",
+  make: (origin) => {
+    const { installation, publicKey: token } = origin;
+    const who = { name: "ci-1", kind: "ai", clearance: "internal", wants: "" } as const;
+    return certificate(
+      { form: "admission", body: { installation, token, ...who, ...AGENT_KEYS } },
+      origin,
+    );
+  },
+  read: (bytes, { installation: id, keys }) => {
+    const tokens = keys.map((key) => ({ ...TOKEN, key }));
+    return takenBy(bytes, { id, rootKey: KEY(0), serial: 0, identities: [OPERATOR], tokens });
+  },
+  json: false,
+  boundTo: "installation",
+  outlived: {
+    file: CERTIFICATES,
+    title: "[ENROL-25] a token lets in what the record says of it, and nothing else",
+  },
+  early: {
+    file: CERTIFICATES,
+    title: "[ENROL-25] a token lets in what the record says of it, and nothing else",
+  },
+  replayed: {
+    file: CERTIFICATES,
+    title: "[ENROL-26] what came in by a token and was revoked does not come in again",
+  },
+};
+
+const ROTATION: Artefact = {
+  title: "rotation of an identity's keys",
+  heading: "sesame rotation v1\n",
+  make: (origin) => {
+    const { installation, publicKey: present } = origin;
+    const dates = { madeMs: NOW_MS, untilMs: NOW_MS + 1 };
+    const body = { installation, present, ...dates, ...AGENT_KEYS };
+    return certificate({ form: "rotation", body }, origin);
+  },
+  read: (bytes, { installation: id, keys }) => {
+    const identities = keys.map((signingKey, i) => ({
+      ...OPERATOR,
+      name: `ci-${i}`,
+      kind: "ai" as const,
+      signingKey,
+      former: [],
+    }));
+    return takenBy(bytes, { id, rootKey: KEY(0), serial: 0, identities, tokens: [] });
+  },
+  json: false,
+  boundTo: "installation",
+  outlived: {
+    file: CERTIFICATES,
+    title:
+      "[ENROL-30] a rotation is taken when it is made, not later and not before the present keys",
+  },
+  early: {
+    file: CERTIFICATES,
+    title:
+      "[ENROL-30] a rotation is taken when it is made, not later and not before the present keys",
+  },
+  replayed: {
+    file: CERTIFICATES,
+    title: "[ENROL-30] the present key of an active identity alone gives it new keys",
+  },
+};
 
 const ENROLMENT: Artefact = {
   title: "request to be enrolled",
@@ -318,7 +428,13 @@ const IN_FORCE: Artefact = {
           kept,
           own: () => ({ signingKey: publicKey, former: [] }),
           seed: () => KEY(0),
-          installation: () => ({ id: installation, rootKey: KEY(0), serial: 0, identities: [] }),
+          installation: () => ({
+            id: installation,
+            rootKey: KEY(0),
+            serial: 0,
+            identities: [],
+            tokens: [],
+          }),
         });
         return policy === null ? null : textOf(policy);
       }),
@@ -337,6 +453,8 @@ export const ARTEFACTS: readonly Artefact[] = [
   RECORD,
   ENROLMENT,
   LIFT,
+  ADMISSION,
+  ROTATION,
   GRANT,
   CHECKPOINT,
   POLICY,
@@ -348,6 +466,7 @@ export const ARTEFACTS: readonly Artefact[] = [
 export const UNSIGNED: Readonly<Record<string, string>> = {
   "sesame audit entry v1": "hashed: an entry of the audit log",
   "sesame block evidence v1\n": "hashed: entries of the audit log that led to a block",
+  "sesame certificates v1\n": "first line of a file with a checksum",
   "sesame fingerprint v1\n": "hashed: what people compare",
   "sesame grants v1\n": "first line of a file with a checksum",
   "sesame grants v2\n": "first line of a file whose frames have checksums",

@@ -300,8 +300,9 @@ export const COMMANDS: readonly Command[] = [
     flags: [
       ["--name <name>", "name of the new identity"],
       ["--kind <kind>", "service, ai or extension"],
-      ["--clearance <level>", "highest level of messages that it wants", "internal"],
+      ["--clearance <level>", "highest level of messages that it wants (else internal)"],
       ["--want <scope>", "what it will do, as in 'secret-list secret-use:ci/*'"],
+      ["--token-file <file>", "come in by the token in this file (0600), or in stdin with `-`"],
       ["--signer <key>", "ssh-agent:SHA256:… signs instead of a key in the file"],
     ],
     run: async (context, _, flags) =>
@@ -389,6 +390,34 @@ export const COMMANDS: readonly Command[] = [
     summary: "end an identity and its connections; asks for the password of the root key",
     run: async (context, [name = ""]) =>
       (await import("./commands/agents.ts")).agentRevoke(context, name),
+  },
+  {
+    usage: "agent token create",
+    summary:
+      "make a token that lets agents in without asking; asks for the password of the root key",
+    flags: [
+      ["--uses <number>", "how many it lets in", "1"],
+      ["--ttl <span>", "for how long", "24h"],
+      ["--kind <kind>", "service, ai or extension", "ai"],
+      ["--name <pattern>", "under which names; one * may stand for any characters", "*"],
+      ["--clearance <level>", "highest clearance that it gives", "internal"],
+      ["--capabilities <words>", "what it gives, instead of the kind's defaults"],
+      ["--more", "let --capabilities exceed what the kind usually gets"],
+      ["--out <file>", "write it there (else to stdout); the file must not exist"],
+    ],
+    run: async (context, _, flags) =>
+      (await import("./commands/token.ts")).tokenCreate(context, flags),
+  },
+  {
+    usage: "agent token list",
+    summary: "the tokens that are in force, what they give, and whom they let in",
+    run: async (context) => (await import("./commands/token.ts")).tokenList(context),
+  },
+  {
+    usage: "agent token revoke <id>",
+    summary: "end a token; whom it let in stays",
+    run: async (context, [id = ""]) =>
+      (await import("./commands/token.ts")).tokenRevoke(context, id),
   },
   {
     usage: "key protect",

@@ -74,7 +74,7 @@ function add(program: Parser, command: Command, choose: (request: Request) => vo
   for (const name of names.slice(0, -1)) {
     parent =
       parent.commands.find((candidate) => candidate.name() === name) ??
-      program.command(name).option("--json", "machine-readable output").exitOverride();
+      parent.command(name).option("--json", "machine-readable output").exitOverride();
   }
   const leaf = parent
     .command([names.at(-1), ...(end === -1 ? [] : words.slice(end))].join(" "))

@@ -69,7 +69,37 @@ export {
   moveIntoDirectory,
 } from "./install/key-directory.ts";
 export { openOwn, OwnKeys, type OwnOptions } from "./install/own-keys.ts";
-export { RecordInForce, type Keyring, type RecordOptions } from "./install/record-in-force.ts";
+export {
+  admittedId,
+  certificateStatement,
+  sealCertificate,
+  type Admission,
+  type Certificate,
+  type Rotation,
+} from "./install/certificate.ts";
+export {
+  certificateSubject,
+  declared,
+  folded,
+  verified,
+  withCertificate,
+  type Verified,
+} from "./install/certified.ts";
+export {
+  isNamePattern,
+  namesFit,
+  TOKEN_TEXT_BYTES,
+  tokenId,
+  tokenSeed,
+  tokenText,
+  type Token,
+} from "./install/token.ts";
+export {
+  RecordInForce,
+  type Keyring,
+  type RecordOptions,
+  type Verdict,
+} from "./install/record-in-force.ts";
 export {
   admitted,
   changesOf,
@@ -82,6 +112,7 @@ export {
   subjectIn,
   without,
   type Identities,
+  type Members,
   mayWait,
   replacedBy,
 } from "./install/membership.ts";

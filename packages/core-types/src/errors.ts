@@ -155,6 +155,11 @@ export const DENIALS = {
     text: "the signature does not prove these keys on this connection",
     hint: "`sesame agent enroll` makes a new one",
   },
+  "certificate-refused": {
+    exit: "denied",
+    text: "the certificate was not accepted",
+    hint: "the operator's audit log has the reason; `sesame agent enroll` without a token asks them",
+  },
   "waiting-room-full": {
     exit: "try-later",
     text: "too many enrolments are waiting",

@@ -86,6 +86,20 @@ export const MAX_PENDING = 20;
 export const MAX_FORMER_KEYS = 4;
 /** Milliseconds that former keys are accepted unless told otherwise. */
 export const KEY_OVERLAP_MS = 48 * 60 * 60 * 1000;
+/** Milliseconds for which former keys may be accepted. */
+export const MAX_KEY_OVERLAP_MS = 30 * 24 * 60 * 60 * 1000;
+/** Milliseconds that a rotation certificate may be old, or early, when it is accepted. */
+export const ROTATION_WINDOW_MS = 5 * 60_000;
+/** Bytes of a certificate. */
+export const MAX_CERTIFICATE_BYTES = 2_048;
+/** Certificates that an owner keeps until the record is signed again. */
+export const MAX_CERTIFICATES = 4_096;
+/** Enrolment tokens of one installation. */
+export const MAX_TOKENS = 32;
+/** Identities that one token lets in. */
+export const MAX_TOKEN_USES = 1_000;
+/** Milliseconds for which a token may be valid. */
+export const MAX_TOKEN_TTL_MS = 90 * 24 * 60 * 60 * 1000;
 /** Bytes of the scope that an applicant declares. */
 export const MAX_WANTS_BYTES = 1_024;
 /** Milliseconds that an enrolment waits. */

@@ -13,6 +13,8 @@ import {
   MAX_ARGUMENT_BYTES,
   MAX_AUDIT_READ,
   MAX_BLOCKS,
+  MAX_CERTIFICATE_BYTES,
+  MAX_CERTIFICATES,
   MAX_CONNECTIONS,
   MAX_EVIDENCE,
   MAX_FETCH_BYTES,
@@ -160,6 +162,19 @@ export const blockSchema = struct({
   by: nullable(identityName),
 });
 export type BlockOnRecord = Infer<typeof blockSchema>;
+/** Signed by a token or by an identity. docs/ENROLMENT.md, Certificates. */
+const certificate = bytes(MAX_CERTIFICATE_BYTES, 128);
+
+/** A certificate that daemon-secrets has accepted, and when: wall clock, milliseconds. */
+export const certifiedSchema = struct({ certificate, acceptedMs: uint });
+export type Certified = Infer<typeof certifiedSchema>;
+
+/** All of them, in the order in which they were accepted, and the serial of the record beneath. */
+export const certificatesSchema = struct({
+  serial: uint,
+  certificates: list(certifiedSchema, MAX_CERTIFICATES),
+});
+export type Certificates = Infer<typeof certificatesSchema>;
 
 /** What becomes of a key that asks to be somebody's. */
 const ENROLMENT_STATES = ["unknown", "pending", "registered", "suspended", "lapsed"] as const;
@@ -599,7 +614,8 @@ export const MESSAGES = {
     idempotent: true,
     inPanic: true,
     params: nothing,
-    result: struct({ state: oneOf(ENROLMENT_STATES) }),
+    /** `keyedMs`: when the identity got the keys that it has. */
+    result: struct({ state: oneOf(ENROLMENT_STATES), keyedMs: nullable(uint) }),
   }),
   "agent.list": request({
     tag: 0x0122,
@@ -628,6 +644,31 @@ export const MESSAGES = {
     idempotent: false,
     inPanic: true,
     params: struct({ name: identityName }),
+    result: nothing,
+  }),
+
+  "agent.certify": request({
+    tag: 0x0124,
+    level: "open",
+    owner: BUS_HOST,
+    needs: null,
+    sealed: false,
+    audit: "refused",
+    idempotent: true,
+    params: struct({ certificate }),
+    result: struct({ state: oneOf(ENROLMENT_STATES) }),
+  }),
+  "agent.settle": request({
+    tag: 0x0125,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "daemon",
+    sealed: false,
+    audit: "refused",
+    idempotent: true,
+    inPanic: true,
+    /** From the owner of the vaults alone, which accepts certificates first. */
+    params: certificatesSchema,
     result: nothing,
   }),
 
@@ -870,6 +911,36 @@ export const MESSAGES = {
     inPanic: true,
     params: nothing,
     result: nothing,
+  }),
+  "vault.certify": request({
+    tag: 0x0318,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: "daemon",
+    sealed: false,
+    audit: "refused",
+    idempotent: true,
+    params: struct({ certificate }),
+    /** What is in force: of the same keys, it may be an earlier one. */
+    result: certifiedSchema,
+  }),
+  "vault.certificates": request({
+    tag: 0x0319,
+    level: "internal",
+    owner: VAULT_OWNER,
+    needs: null,
+    sealed: true,
+    audit: "refused",
+    idempotent: true,
+    inPanic: true,
+    params: nothing,
+    result: certificatesSchema,
+  }),
+  "vault.certified": event({
+    tag: 0x031a,
+    level: "internal",
+    from: VAULT_OWNER,
+    params: nothing,
   }),
   "secret.set": request({
     tag: 0x0310,

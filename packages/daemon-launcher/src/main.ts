@@ -9,6 +9,7 @@ import {
   type DaemonContext,
   type RunningDaemon,
 } from "@sesame/core-ipc/daemon";
+import type { BusClient } from "@sesame/core-ipc/client";
 import { Dispatcher, Registry } from "@sesame/core-ipc/server";
 import { Denial, Fault, ID_BYTES, LAUNCHER, limits } from "@sesame/core-types";
 import { restoreNofile } from "@sesame/native";
@@ -80,7 +81,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
         return () => {
           const before = inForce.installation;
           if (!inForce.adopt(found)) return;
-          registry.replace(found.identities);
+          registry.replace(inForce.installation.identities);
           if (haveOtherKeys(before.identities, found.identities)) link.move();
         };
       },
@@ -90,7 +91,15 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
   const link: BusLink = new BusLink({
     log,
     fail,
-    answer: (header, payload) => dispatcher.answer(header, payload),
+    // Whoever was let in before it called is known by now.
+    answer: async (header, payload) => {
+      await followed;
+      return dispatcher.answer(header, payload);
+    },
+    prepare: async (bus) => {
+      await bus.on("vault.certified", () => follow(bus));
+      follow(bus);
+    },
     keys,
     connection: () => ({
       socket: paths.socket,
@@ -99,6 +108,28 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
       clock,
     }),
   });
+
+  /** Resolves once the certificates are known that were in force when it was last told of some. */
+  let followed: Promise<void> = Promise.resolve();
+  let isAsking = false;
+
+  function follow(bus: BusClient): void {
+    if (isAsking) return;
+    isAsking = true;
+    followed = followed.then(async () => {
+      isAsking = false;
+      try {
+        // Sealed: a bus can keep them back, and cannot make one up.
+        const given = await bus.call("vault.certificates", {});
+        if (inForce.follow(given)) registry.replace(inForce.installation.identities);
+      } catch (cause) {
+        if (!(cause instanceof Denial || cause instanceof Fault)) throw cause;
+        // That owner says so when it is there.
+        log("info", "certificates not known yet", { reason: cause.message });
+      }
+    });
+    followed.catch(fail);
+  }
 
   /** The owner is asked itself, by a sealed call: a bus cannot say yes in its place. */
   async function check(): Promise<void> {

@@ -1,5 +1,10 @@
-import { equalBytes } from "@sesame/core-crypto";
-import { enrolmentProof, measurePosture, type PolicyKeeper } from "@sesame/core-ipc/daemon";
+import {
+  enrolmentProof,
+  measurePosture,
+  type PolicyKeeper,
+  type Verdict,
+  type Verified,
+} from "@sesame/core-ipc/daemon";
 import {
   Denial,
   Fault,
@@ -10,6 +15,7 @@ import {
   VAULT_OWNER,
   type AuditRecord,
   type BUS_HOST,
+  type Certificates as Given,
   type Checkpoint,
   type Evidence,
   type Identity,
@@ -23,6 +29,7 @@ import {
 import {
   grantHandlers,
   policyHandlers,
+  Refusal,
   type Call,
   type GrantDesk,
   type Handlers,
@@ -30,6 +37,7 @@ import {
   type Peer,
   type Served,
 } from "@sesame/core-ipc/server";
+import { equalBytes } from "@sesame/core-crypto";
 import type { LogFile } from "./io/log-files.ts";
 import { dismiss, enter, ofKey, waiting, type WaitingRoom } from "./enrolment/waiting-room.ts";
 import { blockHandlers, type BlockHost } from "./block/block-handlers.ts";
@@ -41,6 +49,23 @@ export type Reread = {
   readonly changes: readonly string[];
   /** Puts it in force. */
   readonly adopt: () => void;
+};
+
+/** Certificates, as the bus host goes by them. */
+export type Certificates = {
+  readonly judge: (certificate: Uint8Array) => Verdict;
+  /** What the audit log calls it. */
+  readonly subject: (one: Verified) => string;
+  /**
+   * Has the owner of the vaults accept it, and judges for itself what is in force there.
+   *
+   * @throws {Denial} as that owner
+   */
+  readonly passOn: (certificate: Uint8Array) => Promise<Verified | null>;
+  /** Puts it in force once it is durable; false if the record does not bear it. */
+  readonly accept: (one: Verified) => boolean;
+  /** Goes by what the owner of the vaults goes by. */
+  readonly follow: (given: Given) => void;
 };
 
 /** What the handlers ask of the daemon around them. */
@@ -73,6 +98,7 @@ export type Host = {
   readonly isTaken: (wanted: Enrolment) => boolean;
   /** True if it waits to take the place of an identity. */
   readonly isReplacement: (wanted: Enrolment) => boolean;
+  readonly certificates: Certificates;
   readonly grants: GrantDesk;
   readonly policies: PolicyKeeper;
   readonly block: BlockHost;
@@ -203,11 +229,12 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
 
     "agent.status": (_, { session }) => {
       const key = host.holderOf(session)?.key ?? null;
-      if (key === null) return { state: "unknown" };
+      if (key === null) return { state: "unknown", keyedMs: null };
       const known = host.enrolled(key);
-      if (known !== null) return { state: stateOf(known, key, host.wallMs()) };
+      if (known !== null)
+        return { state: stateOf(known, key, host.wallMs()), keyedMs: known.keyedMs };
       const present = waiting(host.waitingRoom(), host.wallMs());
-      return { state: ofKey(present, key) === null ? "unknown" : "pending" };
+      return { state: ofKey(present, key) === null ? "unknown" : "pending", keyedMs: null };
     },
 
     "agent.list": () => ({ pending: [...waiting(host.waitingRoom(), host.wallMs())] }),
@@ -217,6 +244,30 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
       dismiss(host.waitingRoom(), name);
       await call.record();
       host.setWaitingRoom(dismiss(host.waitingRoom(), name));
+      return {};
+    },
+
+    "agent.certify": async ({ certificate }, call) => {
+      const { certificates } = host;
+      const key = host.holderOf(call.session)?.key ?? null;
+      const known = key === null ? null : host.enrolled(key);
+      if (key !== null && known !== null) return { state: stateOf(known, key, host.wallMs()) };
+      const verdict = certificates.judge(certificate);
+      if (verdict.is !== "known" && verdict.one !== null)
+        call.about(null, certificates.subject(verdict.one));
+      if (verdict.is === "refused") throw refusal(verdict.reason);
+      if (verdict.is === "known" || !isFor(verdict.one, key)) throw refusal("key-not-connected");
+      // The owner of the vaults counts first: what it does not let in has nothing here either.
+      const one = await certificates.passOn(certificate);
+      if (one === null || !isFor(one, key)) throw refusal("malformed");
+      await call.record();
+      if (!certificates.accept(one)) throw refusal("foreign");
+      return { state: "registered" };
+    },
+
+    "agent.settle": (given, call) => {
+      if (call.identity?.name !== VAULT_OWNER) throw new Denial("capability-missing");
+      host.certificates.follow(given);
       return {};
     },
 
@@ -301,6 +352,16 @@ function stateOf(
   );
   if (lapsed) return "lapsed";
   return state === "active" ? "registered" : "suspended";
+}
+
+/** True if the connection has proved the Noise key that a certificate is about. */
+function isFor({ certificate: { body } }: Verified, key: Uint8Array | null): boolean {
+  return key !== null && equalBytes(body.noiseKey, key);
+}
+
+/** The log has the reason. */
+function refusal(reason: string): Refusal {
+  return new Refusal("certificate-refused", reason);
 }
 
 function evidenceOf({ pid, uid, executable, unit }: Peer): Evidence {

@@ -13,6 +13,7 @@ import {
   type AuditLog,
 } from "@sesame/core-audit";
 import {
+  certificateSubject,
   changesOf,
   bootClock,
   bootId,
@@ -28,6 +29,7 @@ import {
   runDaemon,
   steadfast,
   subjectIn,
+  verified,
   type DaemonContext,
   type Identities,
   type Installation,
@@ -91,7 +93,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
   const panic = new PanicMark(paths.busPanic);
   const members = (found: Installation): Identities =>
     panic.held ? steadfast(found.identities) : found.identities;
-  const registry = new Registry(members(installation), clock.wallMs);
+  const registry = new Registry(members(inForce.installation), clock.wallMs);
   const audit = await openAuditLog({
     dir: paths.audit,
     installationId: idBytes(installation),
@@ -249,6 +251,23 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
       trustOf: (name) => bus.trustOf(name),
       isTaken: (wanted) => !mayWait(inForce.installation.identities, wanted),
       isReplacement: (wanted) => replacedBy(inForce.installation.identities, wanted) !== null,
+      certificates: {
+        judge: (certificate) =>
+          inForce.judge(certificate, clock.wallMs(), (identity) =>
+            blocker.list.hasIdentity(identity),
+          ),
+        subject: (one) => certificateSubject(inForce.installation, one),
+        passOn: async (certificate) =>
+          verified(suite, await bus.ask("vault.certify", { certificate })),
+        accept: (one) => {
+          const isIn = inForce.accept(one);
+          if (isIn) takeEffect();
+          return isIn;
+        },
+        follow: (given) => {
+          if (inForce.follow(given)) takeEffect();
+        },
+      },
       grants,
       policies,
       block: { blocks: blocker.list, subject: subjectOf },
@@ -259,8 +278,13 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
       },
       reread: () => {
         const found = inForce.reread();
-        const changes = changesOf(inForce.installation.identities, found.identities);
-        return { changes, adopt: () => adopt(found) };
+        const changes = changesOf(inForce.installation, inForce.withCertificates(found));
+        return {
+          changes,
+          adopt: () => {
+            if (inForce.adopt(found)) takeEffect();
+          },
+        };
       },
       profiles: () => profiles,
       setProfiles: (state: Profiles) => {
@@ -301,13 +325,13 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     incident: (incident) => recordIncident(incident),
   });
 
-  /** Who waited and is registered now waits no longer. */
-  function adopt(found: Installation): void {
-    if (!inForce.adopt(found)) return;
-    registry.replace(members(found));
-    grants.adopt(found);
+  /** Who belongs has changed. Who waited and is registered now waits no longer. */
+  function takeEffect(): void {
+    const { installation: present } = inForce;
+    registry.replace(members(present));
+    grants.adopt(present);
     bus.reregister();
-    const left = room.filter(({ enrolment }) => mayWait(found.identities, enrolment));
+    const left = room.filter(({ enrolment }) => mayWait(present.identities, enrolment));
     if (left.length === room.length) return;
     savePending(paths.pending, left);
     room = left;

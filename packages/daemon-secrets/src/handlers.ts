@@ -1,15 +1,22 @@
 import {
   BUS_HOST,
   Denial,
+  type Certificates as Given,
   type Checkpoint,
   type Identity,
   type VAULT_OWNER,
 } from "@sesame/core-types";
-import { measurePosture, type PolicyKeeper } from "@sesame/core-ipc/daemon";
+import {
+  measurePosture,
+  type PolicyKeeper,
+  type Verdict,
+  type Verified,
+} from "@sesame/core-ipc/daemon";
 import { isHeldAt } from "@sesame/core-policy";
 import {
   grantHandlers,
   policyHandlers,
+  Refusal,
   type Call,
   type GrantDesk,
   type Handlers,
@@ -27,6 +34,16 @@ import { protect, protectedNames } from "./vault/protection.ts";
 import { useHandlers, type UseHost } from "./use/use.ts";
 import { meetVault } from "./vault/policy-mark.ts";
 import type { Vault } from "./vault/vault.ts";
+
+/** Certificates: this owner accepts them first, and the others follow it. */
+export type Certificates = {
+  readonly judge: (certificate: Uint8Array) => Verdict;
+  /** What the audit log calls it. */
+  readonly subject: (one: Verified) => string;
+  /** Puts it in force once it is durable; false if the record does not bear it by now. */
+  readonly accept: (one: Verified) => boolean;
+  readonly all: () => Given;
+};
 
 /** What the handlers ask of the daemon around them. */
 export type Host = {
@@ -51,6 +68,7 @@ export type Host = {
   readonly checkpoint: () => Promise<Checkpoint>;
   /** Reads and verifies the signed record again; what it returns puts it in force. */
   readonly reread: () => () => void;
+  readonly certificates: Certificates;
   /** True if the checkpoint carries the bus host's signature. */
   readonly isGenuine: (checkpoint: Checkpoint) => boolean;
 };
@@ -109,6 +127,20 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
     },
 
     ...blockHandlers(host.block),
+    "vault.certify": ({ certificate }, call) =>
+      inTurn(CERTIFICATES, async () => {
+        const { certificates } = host;
+        const verdict = certificates.judge(certificate);
+        if (verdict.is === "known") return verdict.certified;
+        if (verdict.one !== null) call.about(null, certificates.subject(verdict.one));
+        if (verdict.is === "refused") throw new Refusal("certificate-refused", verdict.reason);
+        await call.record();
+        // The record may have changed while this was written down.
+        if (!certificates.accept(verdict.one)) throw new Refusal("certificate-refused", "foreign");
+        return verdict.one.certified;
+      }),
+
+    "vault.certificates": () => host.certificates.all(),
 
     "policy.install": policy.install,
     "policy.status": policy.status,
@@ -335,6 +367,9 @@ export function handlersOf(host: Host): Handlers<typeof VAULT_OWNER> {
     },
   };
 }
+
+/** No profile has this name: certificates are counted one at a time, too. */
+const CERTIFICATES = "/certificates";
 
 /** Who is calling; the gate lets nobody through that is not registered. */
 function askerOf({ identity, session }: Call): Asker {

@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { isSignedCheckpoint } from "@sesame/core-audit";
 import {
   BusLink,
+  certificateSubject,
   haveOtherKeys,
   idBytes,
   identityOf,
@@ -218,15 +219,32 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
         return () => {
           const before = inForce.installation;
           if (!inForce.adopt(found)) return;
-          registry.replace(found.identities);
-          grants.adopt(found);
+          takeEffect();
           policies.signAnew(log);
           if (haveOtherKeys(before.identities, found.identities)) link.move();
         };
       },
+      certificates: {
+        judge: (certificate) =>
+          inForce.judge(certificate, clock.wallMs(), (identity) => blocks.has(identity)),
+        subject: (one) => certificateSubject(inForce.installation, one),
+        accept: (one) => {
+          const isIn = inForce.accept(one);
+          if (isIn) takeEffect();
+          if (isIn) link.emit("vault.certified", {});
+          return isIn;
+        },
+        all: () => inForce.certificates,
+      },
       isGenuine: (checkpoint) => isSignedCheckpoint(suite, logOwner, checkpoint),
     }),
   });
+
+  /** Who belongs has changed. */
+  function takeEffect(): void {
+    registry.replace(inForce.installation.identities);
+    grants.adopt(inForce.installation);
+  }
 
   function anchor(checkpoint: Checkpoint): void {
     if (!isSignedCheckpoint(suite, logOwner, checkpoint)) return;
@@ -264,11 +282,13 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
       await bus.on("audit.checkpointed", ({ checkpoint }) => anchor(checkpoint));
       tell((await bus.call("profile.list", {})).profiles);
       await compare(bus);
+      await bus.call("agent.settle", inForce.certificates);
       const { panic: isHeldThere } = await bus.call("status.get", {});
       await panic.meet(isHeldThere, async (held) => {
         await bus.call("bus.panic", { held });
       });
     },
+    serving: (bus) => bus.emit("vault.certified", {}),
     keys,
     connection: () => ({
       socket: paths.socket,

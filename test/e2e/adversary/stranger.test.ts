@@ -22,7 +22,7 @@ test("[ROUTE-1] an unregistered client may ask for the status and to be let in, 
   const all = (Object.keys(MESSAGES) as (keyof typeof MESSAGES)[]).filter(
     (kind): kind is RequestName => MESSAGES[kind].form === "request",
   );
-  const open = ["status.get", "agent.enroll", "agent.status"];
+  const open = ["status.get", "agent.enroll", "agent.status", "agent.certify"];
   assert.deepEqual(
     all.filter((kind) => MESSAGES[kind].level === "open"),
     open,

@@ -1,4 +1,5 @@
 import { AuthorityError, parseScope, printScope, type Scope } from "@sesame/core-authority";
+import { declared } from "@sesame/core-ipc/daemon";
 import {
   CAPABILITIES,
   DEFAULT_CAPABILITIES,
@@ -46,11 +47,7 @@ export function rightsOf(
   const scope = readWants(wants);
   const usual = DEFAULT_CAPABILITIES[kind];
   if (given === null && scope.length === 0) return { capabilities: usual, left: "" };
-  const asked = scope.filter((entry) => entry.patterns.length === 0 && entry.depth === 0);
-  const capabilities =
-    given === null
-      ? usual.filter((word) => asked.some(({ capability }) => capability === word))
-      : named(kind, given, more);
+  const capabilities = given === null ? (declared(usual, wants) ?? []) : named(kind, given, more);
   // A capability that it has is not short of one for some names.
   const left = scope.filter(
     ({ capability, depth }) => depth > 0 || !hasCapability(capabilities, capability),

@@ -1,16 +1,18 @@
 import { randomUUID } from "node:crypto";
 import { isatty } from "node:tty";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
+import type { BusClient } from "@sesame/core-ipc/client";
 import {
   admitted,
   fingerprintOf,
   fingerprintWords,
   inState,
   replacedBy,
-  requireInstallation,
+  tokenId,
   without,
   type Applicant,
   type Paths,
+  type Token,
 } from "@sesame/core-ipc/daemon";
 import {
   Denial,
@@ -24,6 +26,7 @@ import {
 } from "@sesame/core-types";
 import { rightsOf, type Rights } from "../agents/rights.ts";
 import { pathsOf, withBus, type Context } from "../context.ts";
+import { presentMembers } from "../io/members.ts";
 import { changeRecord, reloadRecord } from "../io/record.ts";
 import { printable } from "../printable.ts";
 import { table, type Outcome } from "../render.ts";
@@ -39,7 +42,7 @@ export function agentList(context: Context): Promise<Outcome> {
       [id, ...[{ noiseKey }, ...former].map((keys) => toHex(keys.noiseKey))].some((one) =>
         blocked.has(one),
       );
-    const { identities } = requireInstallation(suite, pathsOf(context));
+    const { identities } = await presentMembers(bus, pathsOf(context));
     const rows = [
       ...identities.map((identity) => ({
         state: isBlocked(identity) ? "blocked" : stateOf(identity),
@@ -64,7 +67,7 @@ export function agentList(context: Context): Promise<Outcome> {
 /** All that is known of one identity or applicant. */
 export function agentShow(context: Context, name: string): Promise<Outcome> {
   return withBus(context, async (bus) => {
-    const { identities } = requireInstallation(suite, pathsOf(context));
+    const { identities, tokens } = await presentMembers(bus, pathsOf(context));
     const known = identities.find((identity) => identity.name === name);
     if (known !== undefined) {
       const { id, capabilities, enrolledMs, keyedMs } = known;
@@ -72,7 +75,9 @@ export function agentShow(context: Context, name: string): Promise<Outcome> {
       const former = known.former.map(
         (keys) => `${toHex(keys.noiseKey)} until ${dateOf(keys.untilMs)}`,
       );
-      const more = { id, capabilities, enrolled, keyed, former };
+      const token = tokens.find((one) => one.admitted.includes(id));
+      const by = token === undefined ? {} : { token: tokenId(token.key) };
+      const more = { id, capabilities, enrolled, ...by, keyed, former };
       return shown({ ...common(known, stateOf(known)), ...more });
     }
     const { pending } = await bus.call("agent.list", {});
@@ -99,7 +104,8 @@ export function agentApprove(
   return withBus(context, async (bus) => {
     const { pending } = await bus.call("agent.list", {});
     const wanted = pending.find(({ enrolment }) => enrolment.name === name)?.enrolment;
-    const known = requireInstallation(suite, paths).identities.find((one) => one.name === name);
+    const { identities } = await presentMembers(bus, paths);
+    const known = identities.find((one) => one.name === name);
     const former =
       wanted === undefined ? null : replacedBy(known === undefined ? [] : [known], wanted);
     const about = former === null ? (known ?? wanted) : wanted;
@@ -123,7 +129,7 @@ export function agentApprove(
       );
     if (wanted !== undefined && (known === undefined || former !== null)) {
       const rights = rightsOf(wanted.kind, wanted.wants, given ?? null, more);
-      await admit(paths, wanted, rights, former);
+      await admit(paths, bus, wanted, rights, former);
       await reloadRecord(bus);
       return {
         text: [
@@ -206,19 +212,35 @@ function changed(context: Context, name: string, about: Change): Promise<Outcome
     throw new Fault("usage", `${name} belongs to every installation`, "name somebody else");
   const paths = pathsOf(context);
   return withBus(context, async (bus) => {
-    const { identities } = requireInstallation(suite, paths);
+    const { identities, tokens } = await presentMembers(bus, paths);
     const found = identities.find((identity) => identity.name === name);
     if (found === undefined && about.absent === "refused")
       throw new Fault("not-found", `there is no identity ${name}`, "`sesame agent list`");
     const applies = found !== undefined && about.applies(found);
-    if (applies) await changeRecord(paths, about.question, about.change);
+    if (applies)
+      await changeRecord(paths, bus, about.question, (present) => ({
+        identities: about.change(present.identities),
+      }));
     await reloadRecord(bus);
-    return { text: applies ? about.done : about.idle, data: { name, changed: applies } };
+    const token = found === undefined ? undefined : openToken(tokens, found);
+    const text = applies ? about.done : about.idle;
+    return {
+      text: token === undefined ? text : `${text}\nIts token lets in others: ${token}`,
+      data: { name, changed: applies },
+    };
   });
+}
+
+/** The token by which somebody came in, if it may let in more. */
+function openToken(tokens: readonly Token[], { id }: Identity): string | undefined {
+  const isOpen = ({ admitted: ids, uses, untilMs }: Token): boolean =>
+    ids.includes(id) && ids.length < uses && Date.now() < untilMs;
+  return tokens.filter(isOpen).map(({ key }) => tokenId(key))[0];
 }
 
 async function admit(
   paths: Paths,
+  bus: BusClient,
   wanted: Enrolment,
   rights: Rights,
   former: Identity | null,
@@ -239,8 +261,8 @@ async function admit(
     "Password of the root key, to let it in: ",
   ].join("\n");
   const enrolledMs = Date.now();
-  await changeRecord(paths, question, (present) =>
-    admitted(withoutId(present, former), {
+  await changeRecord(paths, bus, question, ({ identities }) => ({
+    identities: admitted(withoutId(identities, former), {
       ...wanted,
       id: randomUUID(),
       state: "active",
@@ -249,7 +271,7 @@ async function admit(
       keyedMs: enrolledMs,
       former: [],
     }),
-  );
+  }));
 }
 
 /** The one that was shown, and no other of its name. */

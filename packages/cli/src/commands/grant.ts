@@ -12,19 +12,14 @@ import {
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import type { BusClient } from "@sesame/core-ipc/client";
 import { holdGrants } from "@sesame/core-ipc/grants";
-import {
-  grantTrust,
-  requireInstallation,
-  signWith,
-  type HeldKeys,
-  type Installation,
-} from "@sesame/core-ipc/daemon";
+import { grantTrust, signWith, type HeldKeys, type Installation } from "@sesame/core-ipc/daemon";
 import { Denial, Fault, type Identity } from "@sesame/core-types";
 import { connect, openKeys, pathsOf, withBus, type Context } from "../context.ts";
 import { durationText } from "../duration.ts";
 import { chainOf, livingGrants, register, revokeEverywhere } from "../grants/owners.ts";
 import { createdOutcome, summary, warningsFor, type Created } from "../grants/summary.ts";
 import { named, termsOf, type CreateFlags, type Terms } from "../grants/terms.ts";
+import { presentMembers } from "../io/members.ts";
 import { print } from "../io/print.ts";
 import { printable } from "../printable.ts";
 import { table, type Outcome } from "../render.ts";
@@ -40,10 +35,10 @@ export async function grantCreate(
   words: readonly string[],
   flags: CreateFlags,
 ): Promise<Outcome> {
-  const installation = requireInstallation(suite, pathsOf(context));
-  const given = termsOf(context, installation, words, flags);
   const giver = await opened(context);
   return withBus(giver, async (bus) => {
+    const installation = await presentMembers(bus, pathsOf(context));
+    const given = termsOf(context, installation, words, flags);
     const above = given.parent === null ? [] : await chainOf(bus, given.parent);
     const made = await give(giver, installation, bus, given, above);
     return createdOutcome(installation, made);
@@ -51,8 +46,8 @@ export async function grantCreate(
 }
 
 export function grantList(context: Context): Promise<Outcome> {
-  const installation = requireInstallation(suite, pathsOf(context));
   return withBus(context, async (bus) => {
+    const installation = await presentMembers(bus, pathsOf(context));
     const rows = (await livingGrants(bus)).map(({ grant, usesLeft }) =>
       summary(installation, grant, usesLeft),
     );
@@ -73,8 +68,8 @@ export function grantList(context: Context): Promise<Outcome> {
 }
 
 export function grantShow(context: Context, id: string): Promise<Outcome> {
-  const installation = requireInstallation(suite, pathsOf(context));
   return withBus(context, async (bus) => {
+    const installation = await presentMembers(bus, pathsOf(context));
     const chain = await chainOf(bus, id);
     const effective = resolveChain(chain, trustNow(installation), Date.now());
     const links = chain.map(({ grant }) => summary(installation, grant, null));
@@ -108,9 +103,9 @@ export function grantShow(context: Context, id: string): Promise<Outcome> {
 
 /** The same grant from now on; the old one ends. */
 export async function grantRenew(context: Context, id: string): Promise<Outcome> {
-  const installation = requireInstallation(suite, pathsOf(context));
   const giver = await opened(context);
   return withBus(giver, async (bus) => {
+    const installation = await presentMembers(bus, pathsOf(context));
     const [old, ...above] = await chainOf(bus, id);
     if (old === undefined) throw new Denial("capability-missing");
     const { ttlMs, heartbeatMs, maxUses, profiles, pointOfUse, commands, ...rest } = old.grant;
@@ -135,9 +130,9 @@ export function grantRevoke(
 ): Promise<Outcome> {
   if ((id === undefined) === (identity === undefined))
     throw new Fault("usage", "name one grant, or `--identity`", "`sesame grant list` shows them");
-  const installation = requireInstallation(suite, pathsOf(context));
-  const of = identity === undefined ? null : named(installation, identity).id;
   return withBus(context, async (bus) => {
+    const installation = await presentMembers(bus, pathsOf(context));
+    const of = identity === undefined ? null : named(installation, identity).id;
     const changed = await revokeEverywhere(bus, { grant: id ?? null, identity: of });
     const what = identity === undefined ? `grant ${id}` : `every grant to and from ${identity}`;
     return {

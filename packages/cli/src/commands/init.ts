@@ -92,10 +92,9 @@ async function addMembers(
   if (missing.length === 0) return false;
   const names = missing.map(({ name }) => name).join(", ");
   const added = await identitiesOf(context, missing);
-  await changeRecord(paths, `Password of the root key, to add ${names}: `, (identities) => [
-    ...identities,
-    ...added,
-  ]);
+  await changeRecord(paths, null, `Password of the root key, to add ${names}: `, (before) => ({
+    identities: [...before.identities, ...added],
+  }));
   await withBus(context, (bus) => reloadRecord(bus));
   return true;
 }
@@ -113,6 +112,7 @@ async function createInstallation(context: Context, password: Uint8Array): Promi
         rootKey: suite.ed25519PublicKey(rootSeed),
         serial: 0,
         identities: await identitiesOf(context, membersOf(pathsOf(context))),
+        tokens: [],
       },
       rootSeed,
     );

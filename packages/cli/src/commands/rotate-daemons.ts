@@ -53,15 +53,16 @@ export async function keyRotate(
     const question = `New keys for ${text}
 Password of the root key, to sign them: `;
     let until = "";
-    await changeRecord(paths, question, (identities) => {
+    await changeRecord(paths, bus, question, ({ identities }) => {
       const nowMs = Date.now();
       const untilMs = nowMs + overlapMs;
       until = new Date(untilMs).toISOString();
       const made = due.map((name) => ({ name, keys: nextKeys(paths, identities, name) }));
-      return made.reduce(
+      const after = made.reduce(
         (list, { name, keys }) => rotated(list, name, keys, { nowMs, untilMs }),
         identities,
       );
+      return { identities: after };
     });
     await reloadRecord(bus);
     return {

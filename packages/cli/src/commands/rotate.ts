@@ -62,9 +62,10 @@ export async function agentRotate(
       const fingerprint = fingerprintOf(suite, { ...before, ...keys });
       const question = `${name} gets new keys, with the fingerprint ${fingerprint}
 Password of the root key, to sign them: `;
-      await changeRecord(paths, question, (identities) => {
+      await changeRecord(paths, bus, question, ({ identities }) => {
         const nowMs = Date.now();
-        return rotated(identities, name, keys, { nowMs, untilMs: nowMs + overlapMs });
+        const dates = { nowMs, untilMs: nowMs + overlapMs };
+        return { identities: rotated(identities, name, keys, dates) };
       });
     }
     await reloadRecord(bus);

@@ -6,33 +6,40 @@ import {
   requireInstallation,
   saveInstallation,
   type Installation,
+  type Members,
   type Paths,
 } from "@sesame/core-ipc/daemon";
-import { Denial, Fault, type Identity } from "@sesame/core-types";
+import { Denial, Fault } from "@sesame/core-types";
 import { tryLock } from "@sesame/native";
+import { presentMembers } from "./members.ts";
 import { openRootKey } from "./root-key.ts";
 import { promptHidden } from "./prompt.ts";
 
 /**
  * Changes who belongs to the installation: one change at a time, signed by the root key, which
- * the password opens.
+ * the password opens. What certificates have changed since the last signature is signed with it;
+ * tokens whose time is over leave the record.
  *
+ * @param bus - over which the certificates are asked for; null where there may be none
  * @param question - asks for that password
  * @throws {Denial} factor-rejected; nothing was changed
  */
 export async function changeRecord(
   paths: Paths,
+  bus: BusClient | null,
   question: string,
-  change: (identities: readonly Identity[]) => readonly Identity[],
+  change: (present: Members) => Partial<Members>,
 ): Promise<void> {
   const lock = takeLock(paths.recordLock);
   let seed: Uint8Array | null = null;
   try {
     const root = await askRootKey(paths, question);
     seed = root.seed;
-    const { installation } = root;
-    const identities = change(installation.identities);
-    saveInstallation(suite, paths.installation, { ...installation, identities }, seed);
+    const known = bus === null ? root.installation : await presentMembers(bus, paths);
+    const tokens = known.tokens.filter(({ untilMs }) => untilMs > Date.now());
+    const installation = { ...known, tokens };
+    const changed = { ...installation, ...change(installation) };
+    saveInstallation(suite, paths.installation, changed, seed);
   } finally {
     seed?.fill(0);
     closeSync(lock);

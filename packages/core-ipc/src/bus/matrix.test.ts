@@ -55,6 +55,7 @@ const installation = {
   rootKey: new Uint8Array(32),
   serial: 1,
   identities: [operator, ...plain, ...given.values()],
+  tokens: [],
 };
 const keeper = new GrantKeeper({
   path: join(folder, "grants.state"),

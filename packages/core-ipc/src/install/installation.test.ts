@@ -22,6 +22,7 @@ const RECORD: Installation = {
     identity("operator", { kind: "human", clearance: "secrets-only", capabilities: ["admin"] }),
     identity("ci", { kind: "ai", capabilities: ["secret-use", "secret-list"] }),
   ],
+  tokens: [],
 };
 
 function place(t: TestContext): string {

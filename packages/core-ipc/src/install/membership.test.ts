@@ -2,7 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Denial, limits } from "@sesame/core-types";
 import { identity } from "../testing/pair.ts";
-import { admitted, changesOf, inState, ofKey, ofName, rotated, without } from "./membership.ts";
+import {
+  admitted,
+  changesOf,
+  inState,
+  ofKey,
+  ofName,
+  rotated,
+  without,
+  type Identities,
+} from "./membership.ts";
 
 const key = (byte: number): Uint8Array => new Uint8Array(32).fill(byte);
 const member = (name: string, byte: number) => ({
@@ -11,6 +20,9 @@ const member = (name: string, byte: number) => ({
   signingKey: key(100 + byte),
 });
 const [one, two] = [member("one", 1), member("two", 2)];
+
+const changes = (before: Identities, after: Identities): string[] =>
+  changesOf({ identities: before, tokens: [] }, { identities: after, tokens: [] });
 
 test("[ENROL-8] a name, a Noise key and a signing key are one identity's", () => {
   // SECURITY: two identities with one key have each other's rights.
@@ -34,12 +46,12 @@ test("changes concern one identity, and are told by its name", () => {
     suspended.map(({ state }) => state),
     ["suspended", "active"],
   );
-  assert.deepEqual(changesOf(all, suspended), ["suspended one"]);
-  assert.deepEqual(changesOf(suspended, all), ["resumed one"]);
-  assert.deepEqual(changesOf(all, without(all, "two")), ["removed two"]);
-  assert.deepEqual(changesOf([one], all), ["added two"]);
-  assert.deepEqual(changesOf(all, [one, { ...two, clearance: "open" }]), ["changed two"]);
-  assert.deepEqual(changesOf(all, all), []);
+  assert.deepEqual(changes(all, suspended), ["suspended one"]);
+  assert.deepEqual(changes(suspended, all), ["resumed one"]);
+  assert.deepEqual(changes(all, without(all, "two")), ["removed two"]);
+  assert.deepEqual(changes([one], all), ["added two"]);
+  assert.deepEqual(changes(all, [one, { ...two, clearance: "open" }]), ["changed two"]);
+  assert.deepEqual(changes(all, all), []);
   assert.deepEqual(inState(all, "nobody", "suspended"), all);
 });
 
@@ -81,7 +93,7 @@ test("[ENROL-17] former keys stay for their time, rotation upon rotation, and ar
     third[0]?.former.map(({ noiseKey }) => noiseKey[0]),
     [3, 4],
   );
-  assert.deepEqual(changesOf(second, third), ["rotated one"]);
+  assert.deepEqual(changes(second, third), ["rotated one"]);
   let crowd = third;
   for (let i = 0; i < limits.MAX_FORMER_KEYS - 2; i++)
     crowd = rotated(crowd, "one", fresh(10 + i), { nowMs: 2_100, untilMs: 9_000 });

@@ -5,11 +5,13 @@ import {
   fromHex,
   isReservedName,
   limits,
+  toHex,
   type Identity,
   type IdentityState,
   type PublicKeys,
 } from "@sesame/core-types";
-import { sameIdentity } from "./record.ts";
+import { sameIdentity, type Installation } from "./record.ts";
+import { tokenId } from "./token.ts";
 
 // How the list of identities changes. What the operator signs is made here.
 
@@ -128,16 +130,30 @@ export function steadfast(identities: Identities): Identities {
   return identities.filter(({ kind }) => kind === "human" || kind === "daemon");
 }
 
+/** Who belongs to an installation, and which tokens let in more. */
+export type Members = Pick<Installation, "identities" | "tokens">;
+
 /** What became of whom between two records, in the words of the audit log. */
-export function changesOf(before: Identities, after: Identities): string[] {
-  const was = new Map(before.map((identity) => [identity.id, identity]));
-  const is = new Set(after.map(({ id }) => id));
-  const changes = after.flatMap((identity) => {
+export function changesOf(before: Members, after: Members): string[] {
+  const was = new Map(before.identities.map((identity) => [identity.id, identity]));
+  const is = new Set(after.identities.map(({ id }) => id));
+  const changes = after.identities.flatMap((identity) => {
     const change = changeOf(was.get(identity.id) ?? null, identity);
     return change === null ? [] : [`${change} ${identity.name}`];
   });
-  const removed = before.filter(({ id }) => !is.has(id));
-  return [...changes, ...removed.map(({ name }) => `removed ${name}`)];
+  const removed = before.identities.filter(({ id }) => !is.has(id));
+  return [
+    ...changes,
+    ...removed.map(({ name }) => `removed ${name}`),
+    ...tokensBeyond(after, before).map((id) => `added token ${id}`),
+    ...tokensBeyond(before, after).map((id) => `removed token ${id}`),
+  ];
+}
+
+/** Ids of the tokens that the other has not. */
+function tokensBeyond({ tokens }: Members, other: Members): string[] {
+  const there = new Set(other.tokens.map(({ key }) => toHex(key)));
+  return tokens.flatMap(({ key }) => (there.has(toHex(key)) ? [] : [tokenId(key)]));
 }
 
 /** True if one of the daemons has other keys than before. */

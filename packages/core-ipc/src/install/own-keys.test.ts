@@ -28,7 +28,8 @@ function place(t: TestContext) {
   };
   let identities: Identities = [{ ...identity(OWN, { kind: "daemon" }), ...fresh() }];
   const sign = (): void => {
-    const record = { id: "00000000-0000-7000-8000-000000000001", serial: 0, identities };
+    const members = { identities, tokens: [] };
+    const record = { id: "00000000-0000-7000-8000-000000000001", serial: 0, ...members };
     clock.turn(1);
     const rootKey = suite.ed25519PublicKey(ROOT);
     saveInstallation(suite, path, { ...record, rootKey }, ROOT, clock.wallMs());

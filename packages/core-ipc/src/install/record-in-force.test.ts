@@ -4,7 +4,16 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
-import { Denial, type Identity } from "@sesame/core-types";
+import { Denial, limits, type Identity } from "@sesame/core-types";
+import {
+  accepted,
+  admission,
+  INSTALLATION,
+  keysOf,
+  NOW_MS,
+  rotation,
+  tokenOf,
+} from "../testing/certificates.ts";
 import { identity } from "../testing/pair.ts";
 import { saveInstallation, type Installation } from "./installation.ts";
 import { RecordInForce } from "./record-in-force.ts";
@@ -16,6 +25,7 @@ const RECORD: Installation = {
   rootKey: suite.ed25519PublicKey(ROOT),
   serial: 0,
   identities: [identity(OWN, { kind: "daemon" }), identity("ci")],
+  tokens: [],
 };
 
 type Place = {
@@ -140,3 +150,173 @@ test("[ENROL-13] a record whose mark cannot be written is not in force", (t) => 
   );
   assert.equal(record.installation.serial, 1_000);
 });
+
+const T = 100;
+
+/** A record with a token for two, and an owner that goes by it. */
+function withToken(t: TestContext): Place {
+  const made = place(t);
+  const members = { id: INSTALLATION, tokens: [tokenOf(T, { uses: 2 })] };
+  return { ...made, sign: (at, change = {}) => made.sign(at, { ...members, ...change }) };
+}
+
+const names = ({ installation }: RecordInForce): string[] =>
+  installation.identities.map(({ name }) => name);
+
+/** What an owner does with a certificate that it is shown. */
+function show(record: RecordInForce, certificate: Uint8Array, atMs = NOW_MS): string {
+  const verdict = record.judge(certificate, atMs);
+  if (verdict.is === "good") return record.accept(verdict.one) ? "in" : "void";
+  return verdict.is === "known" ? "known" : verdict.reason;
+}
+
+test("[ENROL-22] what was accepted is there after a restart, and counted once", (t) => {
+  // SECURITY: an owner that forgets what it let in would let in more than the token says.
+  const { sign, open } = withToken(t);
+  sign(1_000);
+  const first = open();
+  assert.equal(show(first, admission(T, 1)), "in");
+  assert.equal(show(first, admission(T, 1)), "known");
+  const again = open();
+  assert.deepEqual(names(again), [OWN, "ci", "ci-1"]);
+  assert.equal(show(again, admission(T, 1)), "known");
+  assert.equal(show(again, admission(T, 2)), "in");
+  assert.equal(show(again, admission(T, 3)), "token-spent");
+  assert.equal(show(open(), admission(T, 3)), "token-spent");
+});
+
+test("[ENROL-22] what cannot be written is not in force", (t) => {
+  // SECURITY: it would be counted again after the next start.
+  const { path, sign, open } = withToken(t);
+  sign(1_000);
+  const record = open();
+  rmSync(dirname(path), { recursive: true });
+  assert.throws(() => show(record, admission(T, 1)), denialOf("storage-failed"));
+  assert.deepEqual(names(record), [OWN, "ci"]);
+});
+
+test("[ENROL-23] damaged certificates are no missing ones", (t) => {
+  // SECURITY: whoever damages the file would bring back keys that were given up.
+  const { path, sign, open } = withToken(t);
+  sign(1_000);
+  assert.equal(show(open(), admission(T, 1)), "in");
+  const file = join(dirname(path), "certificates.state");
+  const good = readFileSync(file);
+  for (let at = 0; at < good.length; at += 7) {
+    const bad = Buffer.from(good);
+    bad[at] = (bad[at] ?? 0) ^ 1;
+    writeFileSync(file, bad);
+    assert.throws(open, { name: "Fault", exit: "integrity" }, `byte ${at}`);
+  }
+  writeFileSync(file, good.subarray(0, -1));
+  assert.throws(open, { name: "Fault", exit: "integrity" });
+  writeFileSync(file, good);
+  assert.deepEqual(names(open()), [OWN, "ci", "ci-1"]);
+});
+
+test("[ENROL-21] [ENROL-29] a new record takes certificates over, or ends them for good", (t) => {
+  // SECURITY: what the operator has thrown out would come back with the next start.
+  const { sign, open } = withToken(t);
+  sign(1_000);
+  const record = open();
+  assert.equal(show(record, admission(T, 1)), "in");
+  assert.equal(show(record, admission(T, 2)), "in");
+  const { identities, tokens } = record.installation;
+  const left = identities.filter(({ name }) => name !== "ci-2");
+  sign(2_000, { identities: left, tokens });
+  assert.equal(record.adopt(record.reread()), true);
+  assert.deepEqual(names(record), [OWN, "ci", "ci-1"]);
+  assert.deepEqual(record.certificates.certificates, []);
+  for (const one of [record, open()]) {
+    assert.equal(show(one, admission(T, 2)), "token-used");
+    assert.equal(show(one, admission(T, 3)), "token-spent");
+  }
+  // A token that was revoked ends what was not signed yet, also if it is signed again.
+  sign(3_000, { tokens: [tokenOf(T)] });
+  const other = open();
+  assert.equal(show(other, admission(T, 5)), "in");
+  sign(4_000, { tokens: [] });
+  assert.equal(other.adopt(other.reread()), true);
+  sign(5_000, { tokens: [tokenOf(T)] });
+  assert.deepEqual(names(open()), [OWN, "ci"]);
+});
+
+test("[ENROL-23] an owner that was away goes by what the first one goes by", (t) => {
+  // SECURITY: an owner that lags would take a key that was given up.
+  const { sign, open } = withToken(t);
+  sign(1_000);
+  const first = open();
+  const later = withToken(t);
+  later.sign(1_000);
+  const second = later.open();
+  assert.equal(show(first, admission(T, 1)), "in");
+  assert.equal(show(first, rotation(1, 3, { madeMs: NOW_MS + 5 }), NOW_MS + 10), "in");
+  assert.equal(second.follow(first.certificates), true);
+  assert.equal(second.follow(first.certificates), false);
+  assert.deepEqual(second.installation, first.installation);
+  assert.deepEqual(later.open().installation, first.installation);
+  // What is told it judges for itself.
+  const forged = [accepted(admission(T, 4, {}, [4, 4])), accepted(admission(T + 1, 4))];
+  const more = [2, 3, 4].map((n) => accepted(admission(T, n)));
+  second.follow({ serial: first.certificates.serial, certificates: [...forged, ...more] });
+  assert.deepEqual(names(second), [OWN, "ci", "ci-2", "ci-3"]);
+  second.follow({ serial: first.certificates.serial, certificates: [] });
+  assert.deepEqual(names(second), [OWN, "ci"]);
+});
+
+test("[ENROL-23] beside a record that it has not read yet, an owner keeps what it has", (t) => {
+  const { sign, open } = withToken(t);
+  sign(1_000);
+  const record = open();
+  assert.equal(show(record, admission(T, 1)), "in");
+  const { serial } = record.certificates;
+  const told = { serial: serial + 1, certificates: [accepted(admission(T, 2))] };
+  assert.equal(record.follow(told), true);
+  assert.deepEqual(names(record), [OWN, "ci", "ci-1", "ci-2"]);
+});
+
+test("[ENROL-23] an owner keeps so many certificates, and takes no more until the record is signed", (t) => {
+  // SECURITY: who has one key and patience would fill the disk of every owner.
+  const { sign, open } = withToken(t);
+  const agent = { ...identity("ci", { kind: "ai" }), ...keysOf(1), keyedMs: 0 };
+  sign(1_000, { identities: [...without("ci"), agent] });
+  const record = open();
+  const overlap = { madeMs: NOW_MS, untilMs: NOW_MS };
+  const many = Array.from({ length: limits.MAX_CERTIFICATES }, (_, i) =>
+    accepted(rotation(i + 1, i + 2, overlap)),
+  );
+  record.follow({ serial: record.certificates.serial, certificates: many });
+  assert.equal(record.certificates.certificates.length, limits.MAX_CERTIFICATES);
+  const next = limits.MAX_CERTIFICATES + 1;
+  assert.equal(show(record, rotation(next, next + 1, overlap)), "full");
+  sign(2_000, { identities: record.installation.identities });
+  assert.equal(record.adopt(record.reread()), true);
+  assert.equal(show(record, rotation(next, next + 1, overlap)), "in");
+});
+
+test("[ENROL-25] a clock that is set back gives a token no more time", (t) => {
+  // SECURITY: whoever turns the clock would use a token that has lapsed.
+  const { sign, open } = withToken(t);
+  sign(1_000, { tokens: [tokenOf(T, { uses: 3 }), tokenOf(T + 1, { untilMs: NOW_MS + 10 })] });
+  const record = open();
+  assert.equal(show(record, admission(T, 1), NOW_MS + 20), "in");
+  assert.equal(show(record, admission(T + 1, 2), NOW_MS), "token-lapsed");
+});
+
+test("[ENROL-19] [ENROL-30] a rotation that is shown again is the same one", (t) => {
+  const { sign, open } = withToken(t);
+  const agent = { ...identity("ci", { kind: "ai" }), ...keysOf(1), keyedMs: 0 };
+  sign(1_000, { identities: [...without("ci"), agent] });
+  const record = open();
+  const blocked = record.judge(rotation(1, 2), NOW_MS, ({ name }) => name === "ci");
+  assert.ok(blocked.is === "refused" && blocked.reason === "blocked");
+  assert.equal(show(record, rotation(1, 2)), "in");
+  assert.equal(show(record, rotation(1, 2)), "known");
+  assert.equal(show(record, rotation(1, 2, { madeMs: NOW_MS + 1 })), "known");
+  assert.equal(show(record, rotation(2, 3)), "in");
+  assert.equal(show(record, rotation(1, 2)), "key-unknown");
+});
+
+function denialOf(code: string) {
+  return (cause: unknown): boolean => cause instanceof Denial && cause.code === code;
+}

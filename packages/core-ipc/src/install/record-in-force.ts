@@ -1,7 +1,25 @@
 import { statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { equalBytes, type Suite } from "@sesame/core-crypto";
-import { BUS_HOST, Denial, Fault, type Identity } from "@sesame/core-types";
+import {
+  BUS_HOST,
+  Denial,
+  Fault,
+  limits,
+  type Certificates,
+  type Certified,
+  type Identity,
+} from "@sesame/core-types";
 import { requireInstallation } from "../io/open-bus.ts";
+import { loadCertificates, saveCertificates } from "./certificate-file.ts";
+import {
+  folded,
+  holderIn,
+  verified,
+  withCertificate,
+  type CertificateReason,
+  type Verified,
+} from "./certified.ts";
 import { identityOf, loadInstallation, type Installation } from "./installation.ts";
 import { contradiction, CONTRADICTIONS, loadMark, markOf, saveMark } from "./record-mark.ts";
 
@@ -25,18 +43,40 @@ export type Keyring = {
   readonly adopt: (own: Identity) => void;
 };
 
-/** The installation record that a daemon goes by: it only moves forward, also across restarts. */
+/** What an owner makes of a certificate. */
+export type Verdict =
+  /** It is in force, or another one that gave the same keys to the same identity. */
+  | { readonly is: "known"; readonly certified: Certified }
+  | {
+      readonly is: "refused";
+      readonly reason: CertificateReason;
+      /** Null if it was not signed by the keys that it names. */
+      readonly one: Verified | null;
+    }
+  /** It may be accepted. */
+  | { readonly is: "good"; readonly one: Verified };
+
+/**
+ * The installation record that a daemon goes by, with the certificates that it has accepted since
+ * the record was signed. The record only moves forward, also across restarts.
+ */
 export class RecordInForce {
   readonly #options: RecordOptions;
+  readonly #certificates: string;
+  /** As it was signed. */
+  #record: Installation;
+  /** With what certificates have changed. */
   #installation: Installation;
   /** State of the file when it was last looked at. */
   #seen = "";
+  #certified: readonly Verified[];
 
   /**
    * Reads the record when a daemon starts.
    *
    * @throws {Fault} config if there is none; integrity if it does not verify, is older than one that
-   *   was in force, or another installation's, or if the mark is damaged; as the keyring
+   *   was in force, or another installation's, or if the mark or the certificates are damaged; as
+   *   the keyring
    */
   constructor(options: RecordOptions) {
     this.#options = options;
@@ -52,13 +92,27 @@ export class RecordInForce {
           ? "restore the latest one, or make this one the latest: `sesame record renew`"
           : `restore the right one; after setting up anew, remove ${options.mark}`,
       );
-    this.#installation = found;
-    options.keyring?.adopt(this.own);
+    options.keyring?.adopt(identityOf(found, options.own));
+    this.#certificates = join(dirname(options.mark), "certificates.state");
+    const kept = loadCertificates(suite, this.#certificates);
+    const { installation, borne } = folded(found, kept);
+    if (borne.length < kept.length) {
+      saveCertificates(suite, this.#certificates, found.serial, borne);
+    }
     if (mark === null || mark.serial < found.serial) saveMark(options.mark, markOf(found));
+    this.#record = found;
+    this.#installation = installation;
+    this.#certified = borne;
   }
 
   get installation(): Installation {
     return this.#installation;
+  }
+
+  /** Those in force, in the order in which they were accepted. */
+  get certificates(): Certificates {
+    const { serial } = this.#record;
+    return { serial, certificates: this.#certified.map(({ certified }) => certified) };
   }
 
   /** The daemon's own identity. */
@@ -105,6 +159,11 @@ export class RecordInForce {
     return found;
   }
 
+  /** What a record would be with the certificates in force. */
+  withCertificates(found: Installation): Installation {
+    return folded(found, this.#certified).installation;
+  }
+
   /**
    * The daemon's identity in a later record that nobody has told of: whoever signed it may have
    * been cut short. The record is not in force. Looks into the file only if it has changed.
@@ -124,22 +183,110 @@ export class RecordInForce {
   }
 
   /**
-   * Puts a record in force, once its mark is on disk.
+   * Puts a record in force, once its mark is on disk. Certificates that it does not bear are void
+   * from then on.
    *
    * @returns false if a later one is in force by now
    * @throws {Denial} storage-failed; the old one stays in force
    */
   adopt(found: Installation): boolean {
     if (found.serial < this.#installation.serial) return false;
-    try {
+    const { installation, borne } = folded(found, this.#certified);
+    stored("mark of the record", () => {
+      if (borne.length < this.#certified.length) this.#save(borne, found);
       saveMark(this.#options.mark, markOf(found));
-    } catch (cause) {
-      if (cause instanceof Fault) throw new Denial("storage-failed", "mark of the record");
-      throw cause;
-    }
+    });
     this.#options.keyring?.adopt(identityOf(found, this.#options.own));
-    this.#installation = found;
+    this.#record = found;
+    this.#installation = installation;
+    this.#certified = borne;
     return true;
+  }
+
+  /**
+   * Judges a certificate as of now; nothing is changed.
+   *
+   * @param wallMs - wall clock; one that was set back prolongs nothing
+   * @param isBlocked - true of an identity that gets nothing, so no new keys either
+   */
+  judge(
+    certificate: Uint8Array,
+    wallMs: number,
+    isBlocked: (identity: Identity) => boolean = () => false,
+  ): Verdict {
+    const latestMs = this.#certified.at(-1)?.certified.acceptedMs ?? 0;
+    const one = verified(this.#options.suite, {
+      certificate,
+      acceptedMs: Math.max(latestMs, wallMs),
+    });
+    if (one === null) return { is: "refused", reason: "malformed", one };
+    const before = this.#certified.find((known) => isSameChange(known, one));
+    if (before !== undefined && this.#holds(before))
+      return { is: "known", certified: before.certified };
+    const isFull = this.#certified.length >= limits.MAX_CERTIFICATES;
+    const holder = holderIn(this.#installation, one);
+    if (holder !== null && isBlocked(holder)) return { is: "refused", reason: "blocked", one };
+    const next = isFull ? "full" : withCertificate(this.#installation, one);
+    return typeof next === "string" ? { is: "refused", reason: next, one } : { is: "good", one };
+  }
+
+  /**
+   * Puts a certificate in force, once it is on disk.
+   *
+   * @returns false if the record does not bear it
+   * @throws {Denial} storage-failed; nothing has changed
+   */
+  accept(one: Verified): boolean {
+    if (this.#certified.some((known) => isSameChange(known, one) && this.#holds(known)))
+      return true;
+    const next = withCertificate(this.#installation, one);
+    if (typeof next === "string") return false;
+    const certified = [...this.#certified, one];
+    stored("certificates", () => this.#save(certified, this.#record));
+    this.#installation = next;
+    this.#certified = certified;
+    return true;
+  }
+
+  /**
+   * Goes by the certificates that the first owner goes by, as far as the record bears them. Beside a
+   * record that this owner has not read yet there may be fewer: it holds what they said.
+   *
+   * @returns false if they are in force already
+   * @throws {Denial} storage-failed; nothing has changed
+   */
+  follow({ serial, certificates }: Certificates): boolean {
+    const { suite } = this.#options;
+    const known = new Map(this.#certified.map((one) => [keyOf(one.certified), one]));
+    const given = certificates.flatMap((certified) => {
+      const one = known.get(keyOf(certified)) ?? verified(suite, certified);
+      return one === null ? [] : [one];
+    });
+    const isAhead = serial > this.#record.serial;
+    const all = isAhead ? [...new Set([...this.#certified, ...given])] : given;
+    const { installation, borne } = folded(this.#record, all);
+    const isSame =
+      borne.length === this.#certified.length &&
+      borne.every((one, i) => one === this.#certified[i]);
+    if (isSame) return false;
+    stored("certificates", () => this.#save(borne, this.#record));
+    this.#installation = installation;
+    this.#certified = borne;
+    return true;
+  }
+
+  #save(certified: readonly Verified[], { serial }: Installation): void {
+    saveCertificates(this.#options.suite, this.#certificates, serial, certified);
+  }
+
+  /** True while the keys that a certificate gave are somebody's present ones. */
+  #holds({ certificate: { body } }: Verified): boolean {
+    return this.#installation.identities.some(
+      ({ noiseKey, signingKey, state }) =>
+        state === "active" &&
+        equalBytes(noiseKey, body.noiseKey) &&
+        equalBytes(signingKey, body.signingKey),
+    );
   }
 
   #read(): Installation {
@@ -152,5 +299,32 @@ export class RecordInForce {
       throw new Denial("record-refused", "it is damaged or was changed");
     }
     throw new Denial("record-refused", "there is none");
+  }
+}
+
+/** True of the same admission, and of rotations from the same keys to the same keys. */
+function isSameChange({ certificate: one }: Verified, { certificate: other }: Verified): boolean {
+  const isSameKey =
+    equalBytes(one.body.noiseKey, other.body.noiseKey) &&
+    equalBytes(one.body.signingKey, other.body.signingKey) &&
+    equalBytes(one.body.sealingKey, other.body.sealingKey);
+  if (one.form === "admission" && other.form === "admission")
+    return isSameKey && equalBytes(one.body.token, other.body.token);
+  if (one.form === "rotation" && other.form === "rotation")
+    return isSameKey && equalBytes(one.body.present, other.body.present);
+  return false;
+}
+
+function keyOf({ certificate, acceptedMs }: Certified): string {
+  return `${acceptedMs} ${Buffer.from(certificate).toString("latin1")}`;
+}
+
+/** @throws {Denial} storage-failed */
+function stored(what: string, write: () => void): void {
+  try {
+    write();
+  } catch (cause) {
+    if (cause instanceof Fault) throw new Denial("storage-failed", what);
+    throw cause;
   }
 }

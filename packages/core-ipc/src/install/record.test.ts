@@ -2,8 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { parse } from "smol-toml";
-import { CAPABILITIES, IDENTITY_KINDS, IDENTITY_STATES, LEVELS } from "@sesame/core-types";
+import {
+  CAPABILITIES,
+  ENROLLED_KINDS,
+  IDENTITY_KINDS,
+  IDENTITY_STATES,
+  LEVELS,
+  limits,
+} from "@sesame/core-types";
 import { nextSerial, parseRecord, recordText, type Installation } from "./record.ts";
+import type { Token } from "./token.ts";
 
 const key = fc.uint8Array({ minLength: 32, maxLength: 32 });
 const identity = fc.record({
@@ -24,11 +32,29 @@ const identity = fc.record({
     { maxLength: 4 },
   ),
 });
+const token = fc
+  .record({
+    key,
+    kind: fc.constantFrom(...ENROLLED_KINDS),
+    clearance: fc.constantFrom(...LEVELS),
+    capabilities: fc.subarray([...CAPABILITIES]),
+    names: fc.constantFrom("*", "ci-*", "a.b", "x*y"),
+    uses: fc.integer({ min: 2, max: limits.MAX_TOKEN_USES }),
+    madeMs: fc.nat(),
+    ttlMs: fc.integer({ min: 1, max: limits.MAX_TOKEN_TTL_MS }),
+    admitted: fc.array(fc.uuid(), { maxLength: 2 }),
+  })
+  .map(({ ttlMs, ...rest }): Token => {
+    const { key: of, kind, clearance, capabilities, names, uses, madeMs, admitted } = rest;
+    const dates = { madeMs, untilMs: madeMs + ttlMs };
+    return { key: of, kind, clearance, capabilities, names, uses, ...dates, admitted };
+  });
 const installation = fc.record({
   id: fc.uuid(),
   rootKey: key,
   serial: fc.maxSafeNat().filter((n) => n < Number.MAX_SAFE_INTEGER),
   identities: fc.array(identity, { maxLength: 5 }),
+  tokens: fc.array(token, { maxLength: 3 }),
 });
 
 test("a record reads back as it was written", () => {
@@ -79,6 +105,7 @@ test("[ENROL-12] the next serial is greater, and that of the present unless the 
     rootKey: new Uint8Array(32),
     serial,
     identities: [],
+    tokens: [],
   });
   assert.equal(nextSerial(at(0), 1_700_000_000_000), 1_700_000_000_000);
   assert.equal(nextSerial(at(1_700_000_000_000), 1_700_000_000_000), 1_700_000_000_001);
@@ -91,6 +118,7 @@ test("a serial that is no whole number, or has none behind it, is not read", () 
     rootKey: new Uint8Array(32),
     serial: 7,
     identities: [],
+    tokens: [],
   });
   assert.equal(parseRecord(text)?.serial, 7);
   for (const other of ["-1", "0.5", "1e3", "07", "9007199254740991", "9007199254740993", '"7"', ""])

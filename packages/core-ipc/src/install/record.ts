@@ -1,5 +1,6 @@
 import {
   CAPABILITIES,
+  ENROLLED_KINDS,
   fromHex,
   IDENTITY_KINDS,
   IDENTITY_STATES,
@@ -9,7 +10,9 @@ import {
   toHex,
   type FormerKeys,
   type Identity,
+  type Capability,
 } from "@sesame/core-types";
+import { isToken, type Token } from "./token.ts";
 
 // The installation record's text: TOML that people can read, in one canonical form, so that
 // reading it is short and nothing is left to interpretation. What any other TOML parser reads in
@@ -23,6 +26,7 @@ export type Installation = {
   /** Grows with every signature; 0 before the first. Milliseconds of the wall clock, mostly. */
   readonly serial: number;
   readonly identities: readonly Identity[];
+  readonly tokens: readonly Token[];
 };
 
 const VERSION = 2;
@@ -30,22 +34,28 @@ const VERSION = 2;
 const WANTS = /^[!#-[\]-~ ]{0,1024}$/;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const SEPARATOR = "\n[[identity]]\n";
+const TOKEN_SEPARATOR = "\n[[token]]\n";
 
-export function recordText({ id, rootKey, serial, identities }: Installation): string {
+export function recordText({ id, rootKey, serial, identities, tokens }: Installation): string {
   const head = lines({ version: VERSION, id, root_key: toHex(rootKey), serial });
-  return [head, ...identities.map((identity) => identityText(identity))].join(SEPARATOR);
+  const members = [head, ...identities.map((identity) => identityText(identity))].join(SEPARATOR);
+  return [members, ...tokens.map((token) => tokenText(token))].join(TOKEN_SEPARATOR);
 }
 
 /** The installation that a record describes; null if it is not in canonical form. */
 export function parseRecord(text: string): Installation | null {
-  const [head = "", ...blocks] = text.split(SEPARATOR);
+  const [members = "", ...rest] = text.split(TOKEN_SEPARATOR);
+  const [head = "", ...blocks] = members.split(SEPARATOR);
   const { id, root_key: rootKey, serial } = fields(head);
   const key = typeof rootKey === "string" ? fromHex(rootKey) : null;
   const identities = blocks.map((block) => identityOf(fields(block)));
   if (typeof id !== "string" || !UUID.test(id) || key?.length !== 32) return null;
   if (typeof serial !== "number" || !isSerial(serial)) return null;
   if (!identities.every((identity) => identity !== null)) return null;
-  const installation = { id, rootKey: key, serial, identities };
+  const tokens = rest.map((block) => tokenOf(fields(block)));
+  if (!tokens.every((token) => token !== null)) return null;
+  if (tokens.length > limits.MAX_TOKENS) return null;
+  const installation = { id, rootKey: key, serial, identities, tokens };
   return recordText(installation) === text ? installation : null;
 }
 
@@ -102,10 +112,8 @@ function identityOf(entry: Readonly<Record<string, unknown>>): Identity | null {
   if (former === null) return null;
   if (!Array.isArray(capabilities) || typeof wants !== "string" || !WANTS.test(wants)) return null;
   if (!noiseKey || !sealingKey || !signingKey) return null;
-  // Words that this release does not know make the record another one than it reads.
-  const known = CAPABILITIES.filter((word) => capabilities.includes(word));
-  if (known.length !== capabilities.length) return null;
-  const held = capabilities as typeof known;
+  const held = capabilitiesOf(capabilities);
+  if (held === null) return null;
   return {
     id,
     name,
@@ -121,6 +129,45 @@ function identityOf(entry: Readonly<Record<string, unknown>>): Identity | null {
     signingKey,
     former,
   };
+}
+
+/** Words that this release does not know make the record another one than it reads. */
+function capabilitiesOf(value: unknown): readonly Capability[] | null {
+  if (!Array.isArray(value)) return null;
+  const known = CAPABILITIES.filter((word) => value.includes(word));
+  return known.length === value.length ? (value as typeof known) : null;
+}
+
+function tokenText(token: Token): string {
+  return lines({
+    key: toHex(token.key),
+    kind: token.kind,
+    clearance: token.clearance,
+    capabilities: token.capabilities,
+    names: token.names,
+    uses: token.uses,
+    made: token.madeMs,
+    until: token.untilMs,
+    admitted: token.admitted,
+  });
+}
+
+function tokenOf(entry: Readonly<Record<string, unknown>>): Token | null {
+  const { names, uses, made: madeMs, until: untilMs, admitted } = entry;
+  const key = keyOf(entry["key"]);
+  const kind = ENROLLED_KINDS.find((word) => word === entry["kind"]);
+  const clearance = LEVELS.find((word) => word === entry["clearance"]);
+  const capabilities = capabilitiesOf(entry["capabilities"]);
+  if (key === null || kind === undefined || clearance === undefined || capabilities === null)
+    return null;
+  if (typeof names !== "string" || typeof uses !== "number") return null;
+  if (typeof madeMs !== "number" || !isSerial(madeMs)) return null;
+  if (typeof untilMs !== "number" || !isSerial(untilMs)) return null;
+  if (!Array.isArray(admitted) || !admitted.every((id) => UUID.test(String(id)))) return null;
+  const ids = admitted.map(String);
+  const limited = { names, uses, madeMs, untilMs, admitted: ids };
+  const token = { key, kind, clearance, capabilities, ...limited };
+  return isToken(token) ? token : null;
 }
 
 function formerText({ untilMs, noiseKey, sealingKey, signingKey }: FormerKeys): string {

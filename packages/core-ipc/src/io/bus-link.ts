@@ -27,6 +27,8 @@ export type BusLinkOptions = {
   readonly answer: (header: RoutedHeader, payload: Uint8Array) => Promise<Answer>;
   /** What has to be asked or heard before this daemon answers. */
   readonly prepare?: (bus: BusClient) => Promise<void>;
+  /** Called once it answers. */
+  readonly serving?: (bus: BusClient) => void;
 };
 
 /** The connection to the bus, made again whenever it is lost: the bus may be restarted. */
@@ -115,7 +117,7 @@ export class BusLink {
   }
 
   async #open(tries: number): Promise<BusClient> {
-    const { connection, answer, prepare, log } = this.#options;
+    const { connection, answer, prepare, serving, log } = this.#options;
     const keys = this.#keys(tries);
     const bus = await connectBus({ ...connection(), keys });
     try {
@@ -130,6 +132,7 @@ export class BusLink {
     }
     this.#bus = bus;
     this.#under = keys;
+    serving?.(bus);
     log("info", "on the bus");
     this.#stay(bus).catch((cause: unknown) => this.#failed(cause));
     return bus;

@@ -37,6 +37,7 @@ const installation = {
   rootKey: new Uint8Array(32),
   serial: 1,
   identities: [operator, ci, own],
+  tokens: [],
 };
 
 let folder: string;

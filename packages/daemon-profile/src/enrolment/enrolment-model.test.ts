@@ -100,7 +100,7 @@ class World {
     });
     const identities = DAEMONS.map((name, i) => founder(name, 100 + i));
     const rootKey = suite.ed25519PublicKey(ROOT);
-    this.latest = { id: id(99), rootKey, serial: 0, identities };
+    this.latest = { id: id(99), rootKey, serial: 0, identities, tokens: [] };
     this.sign(identities);
     this.daemons = DAEMONS.map((own) => {
       const daemon = {

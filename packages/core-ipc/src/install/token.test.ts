@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { nodeSuite as suite } from "@sesame/core-crypto/node";
+import { limits } from "@sesame/core-types";
+import { seedOf, tokenOf } from "../testing/certificates.ts";
+import {
+  isNamePattern,
+  isToken,
+  namesFit,
+  TOKEN_TEXT_BYTES,
+  tokenId,
+  tokenSeed,
+  tokenText,
+} from "./token.ts";
+
+test("[ENROL-24] a token's text is its seed, and a slip of one character is noticed", () => {
+  const seed = seedOf(7);
+  const text = new TextEncoder().encode(tokenText(suite, seed));
+  assert.equal(text.length, TOKEN_TEXT_BYTES);
+  assert.match(new TextDecoder().decode(text), /^sesame-token-[0-9a-f]{72}$/);
+  assert.deepEqual(tokenSeed(suite, text), seed);
+  for (let at = 0; at < text.length; at++)
+    for (const other of [0x30, 0x41, 0x66, 0x00, 0xff]) {
+      const changed = text.slice();
+      if (changed[at] === other) continue;
+      changed[at] = other;
+      assert.equal(tokenSeed(suite, changed), null, `character ${at}`);
+    }
+  for (const cut of [text.subarray(1), text.subarray(0, -1), new Uint8Array()])
+    assert.equal(tokenSeed(suite, cut), null);
+});
+
+test("[ENROL-24] a token's id says nothing about its seed", () => {
+  // SECURITY: the audit log, and every list of tokens, would let people in.
+  const { key } = tokenOf(7);
+  assert.equal(tokenId(key).length, 8);
+  assert.ok(!tokenText(suite, seedOf(7)).includes(tokenId(key)));
+});
+
+test("[ENROL-25] a pattern stands for names with one gap", () => {
+  for (const [pattern, name, fits] of [
+    ["ci-*", "ci-1", true],
+    ["ci-*", "ci-", true],
+    ["ci-*", "Ci-1", false],
+    ["ci-*", "xci-1", false],
+    ["*", "anything", true],
+    ["a*a", "a", false],
+    ["a*a", "aa", true],
+    ["a*b", "axxb", true],
+    ["a*b", "axxbc", false],
+    ["one", "one", true],
+    ["one", "ones", false],
+  ] as const)
+    assert.equal(namesFit(pattern, name), fits, `${pattern} ${name}`);
+  for (const pattern of ["*", "ci-*", "*x", "a*b", "one"]) assert.ok(isNamePattern(pattern));
+  for (const pattern of ["", "a*b*c", "**", "-x*", "a b", "a/*", `${"a".repeat(64)}*`])
+    assert.ok(!isNamePattern(pattern), pattern);
+});
+
+test("[ENROL-25] the record bears no token without bounds", () => {
+  // SECURITY: a number that reads as none would be a token without an end.
+  assert.ok(isToken(tokenOf(7)));
+  const { madeMs } = tokenOf(7);
+  for (const changes of [
+    { uses: 0 },
+    { uses: 1.5 },
+    { uses: Number.NaN },
+    { uses: limits.MAX_TOKEN_USES + 1 },
+    { untilMs: madeMs },
+    { untilMs: Number.NaN },
+    { untilMs: madeMs + limits.MAX_TOKEN_TTL_MS + 1 },
+    { names: "" },
+    { admitted: ["a", "b"] },
+    { key: new Uint8Array(31) },
+  ])
+    assert.ok(!isToken(tokenOf(7, changes)), JSON.stringify(changes));
+});
