@@ -39,6 +39,15 @@ function stored(records: readonly GrantRecord[]): Uint8Array {
 test("[AUTH-34] a state is read back as it was written", () => {
   const records = [record(1), child(), record(3, { ended: "revoked", parent: numbered(9) })];
   assert.deepEqual(decodeState(stored(records)).records, records);
+  const longest = record(4, { links: 8, ended: "expired" });
+  assert.deepEqual(decodeState(stored([longest])).records, [longest]);
+});
+
+test("[AUTH-34] what was read does not change with the bytes that it was read from", () => {
+  const [state, changes] = [stored([record(1)]), since({ added: [record(3)] })];
+  const { records } = decodeState(state, [changes]);
+  for (const bytes of [state, changes]) bytes.fill(0xff);
+  assert.deepEqual(records, [record(1), record(3)]);
 });
 
 test("[AUTH-34] a state in which a grant lives without the one above it is refused", () => {

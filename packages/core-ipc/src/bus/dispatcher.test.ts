@@ -8,6 +8,7 @@ import {
   decode,
   DEFAULT_CAPABILITIES,
   Denial,
+  denialSchema,
   Fault,
   encode,
   hasCapability,
@@ -30,6 +31,7 @@ import { SealedCaller } from "../seal/sealed-caller.ts";
 import { SealedOwner } from "../seal/sealed-owner.ts";
 import { handClock, identity } from "../testing/pair.ts";
 import {
+  denialAnswer,
   Dispatcher,
   readDenial,
   readSealedBody,
@@ -79,8 +81,9 @@ function world(
     readonly audit?: (records: AuditRecord[]) => Promise<void>;
     readonly handler?: (name: string, params: unknown, call: Call) => unknown;
     readonly permit?: Permit | Reason;
-    /** Of the owner's end of sealed calls. */
-    readonly suite?: Suite;
+    /** Of the owner's end of sealed calls; null: it has none. */
+    readonly suite?: Suite | null;
+    readonly memory?: Pick<Suite, "allocSecret" | "freeSecret">;
   } = {},
 ): World {
   const clock = handClock();
@@ -99,16 +102,24 @@ function world(
       },
     ]),
   ) as unknown as Handlers<typeof BUS_HOST | typeof VAULT_OWNER>;
-  const { permit = null } = given;
+  const { permit = null, suite = nodeSuite } = given;
+  const sealed = suite === null ? {} : { sealed: new SealedOwner(suite, only(ownerKeys), clock) };
   const dispatcher = new Dispatcher({
     handlers,
-    gate: { grants: { permit: () => permit } },
+    gate: {
+      grants: {
+        permit: (_caller, _capability, { about }) => {
+          about();
+          return permit;
+        },
+      },
+    },
     registry: new Registry(identities, Date.now),
-    sealed: new SealedOwner(given.suite ?? nodeSuite, only(ownerKeys), clock),
+    ...sealed,
     audit: given.audit ?? ((more) => Promise.resolve(void records.push(...more))),
     log: (_level, event, fields) => void logged.push(`${event} ${JSON.stringify(fields)}`),
     incident: () => "incident-1",
-    memory: nodeSuite,
+    memory: given.memory ?? nodeSuite,
   });
   return { dispatcher, clock, records, handled, logged };
 }
@@ -282,14 +293,37 @@ test("[OWNER-3] nothing is released when its record cannot be written", async ()
   const got = await ask(place, "secret.get", operator);
   assert.ok(got instanceof Denial);
   assert.equal(got.code, "audit-unavailable");
+  assert.match(place.logged.join("\n"), /audit log not writable.*ENOSPC/);
+});
+
+test("[OWNER-2] a refusal stands where it cannot be recorded", async () => {
+  // SECURITY: with a full disk what was refused would be told apart from what is not there.
+  const place = world({
+    audit: () => Promise.reject(new Error("ENOSPC")),
+    handler: () => {
+      throw new Denial("secret-not-found");
+    },
+  });
+  const got = await ask(place, "secret.get", operator);
+  assert.ok(got instanceof Denial && got.code === "secret-not-found");
+  assert.match(
+    place.logged.join("\n"),
+    /refusal not recorded.*secret\.get.*refused:secret-not-found/,
+  );
 });
 
 test("[OWNER-3] a damaged log is told apart from a full disk", async () => {
   // The log's own word, and that of the daemon that writes it.
-  for (const cause of [new Fault("integrity", "", ""), new Denial("audit-damaged")]) {
+  const answers = [
+    [new Fault("integrity", "", ""), "audit-damaged"],
+    [new Denial("audit-damaged"), "audit-damaged"],
+    [new Fault("io", "", ""), "audit-unavailable"],
+    [new Denial("busy"), "audit-unavailable"],
+  ] as const;
+  for (const [cause, code] of answers) {
     const got = await ask(world({ audit: () => Promise.reject(cause) }), "secret.get", operator);
     assert.ok(got instanceof Denial);
-    assert.equal(got.code, "audit-damaged");
+    assert.equal(got.code, code);
   }
 });
 
@@ -365,6 +399,16 @@ test("a denial's detail is cut to what fits, at no half character", async () => 
   const got = await ask(place, "profile.list", operator);
   assert.ok(got instanceof Denial);
   assert.equal(got.code, "storage-failed");
+  assert.equal(got.detail, `${"x".repeat(89)}\ufffd`);
+});
+
+test("a denial in clear is read back, and a code that nobody knows as a fault", () => {
+  const answer = denialAnswer(new Denial("busy", "later", 5));
+  assert.equal(answer.type, "denial");
+  const { code, detail, retryAfterMs } = readDenial(answer.payload);
+  assert.deepEqual([code, detail, retryAfterMs], ["busy", "later", 5]);
+  const unknown = encode(denialSchema, { code: "no-such-code", detail: "", retryAfterMs: 0 });
+  assert.equal(readDenial(unknown).code, "fault");
 });
 
 test("one record for each object", async () => {
@@ -412,6 +456,59 @@ test("where no memory is left to seal a reply, the call is refused and the owner
   const answer = await place.dispatcher.answer(header, request.payload);
   assert.equal(answer.type, "denial");
   assert.equal(readDenial(answer.payload).code, "memory-exhausted");
+});
+
+const exhausted = (): never => {
+  throw Object.assign(new Error("exhausted"), { code: "ERR_SESAME_LOCKED_MEMORY" });
+};
+
+test("a handler that is out of memory refuses, and is no fault", async () => {
+  const codes: unknown[] = [];
+  for (const handler of [exhausted, () => Promise.reject(new Error("ERR_SESAME_LOCKED_MEMORY"))]) {
+    const got = await ask(world({ handler }), "profile.list", operator);
+    codes.push(got instanceof Denial && got.code);
+  }
+  assert.deepEqual(codes, ["memory-exhausted", "fault"]);
+});
+
+test("[SEAL-9] an owner without an end for sealed calls refuses them, and says why on record", async () => {
+  const place = world({ suite: null });
+  const header = headerOf("secret.get", operator, place.clock);
+  const answer = await place.dispatcher.answer(header, new Uint8Array(200));
+  assert.throws(() => opened(answer), { code: "seal-invalid" });
+  assert.equal(place.records[0]?.outcome, "refused:seal-unsupported");
+});
+
+test("[OWNER-2] a refusal is on record with the profile that the call was about", async () => {
+  const place = world({ permit: "expired" });
+  await ask(place, "secret.get", needy, { profile: "home", name: "a" });
+  assert.equal(place.records[0]?.profile, "home");
+});
+
+test("what a sealed reply was made of is wiped, and what came in clear is left alone", async () => {
+  // SECURITY: values would otherwise wait in memory for the collector.
+  const held = new Set<Uint8Array>();
+  const place = world({
+    memory: {
+      allocSecret: (length) => {
+        const bytes = nodeSuite.allocSecret(length);
+        held.add(bytes);
+        return bytes;
+      },
+      freeSecret: (bytes) => {
+        held.delete(bytes);
+        nodeSuite.freeSecret(bytes);
+      },
+    },
+  });
+  assert.ok((await ask(place, "secret.get", operator)) instanceof Uint8Array);
+  assert.equal(held.size, 0);
+
+  const clear = world({ handler: (_name, _params, call) => call.record().then(() => ({})) });
+  const body = encode(MESSAGES["profile.create"].params, { profile: "work" });
+  const before = body.slice();
+  await clear.dispatcher.answer(headerOf("profile.create", operator, clear.clock), body);
+  assert.deepEqual(body, before);
 });
 
 test("the body of a sealed call is wiped once it was answered", async () => {
@@ -465,6 +562,10 @@ test("[OWNER-7] a use is taken before the record, and no use means no release", 
   };
   await ask(world({ permit, audit }), "secret.get", needy);
   assert.deepEqual(order, ["use", "ok:grant/one+1"]);
+
+  const single = world({ permit: { ...permit, use: () => Promise.resolve(["one"]) } });
+  await ask(single, "secret.get", needy);
+  assert.equal(single.records[0]?.outcome, "ok:grant/one");
 
   const ended: Permit = {
     covers: () => true,
