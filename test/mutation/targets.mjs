@@ -4,26 +4,32 @@
 const AUTHORITY = "packages/core-authority/src";
 const AUDIT = "packages/core-audit/src";
 const IPC = "packages/core-ipc/src";
+const POLICY = "packages/core-policy/src";
+const CRYPTO = "packages/core-crypto/src";
 
-const CHAIN = ["chain", "grant", "scope"].map((name) => `${AUTHORITY}/${name}.test.ts`);
-const LEDGER = ["ledger-state", "ledger-model", "ledger"].map(
-  (name) => `${AUTHORITY}/${name}.test.ts`,
-);
-const LOG = ["tail", "verify", "log", "recover"].map((name) => `${AUDIT}/${name}.test.ts`);
+const tests = (folder, ...names) => names.map((name) => `${folder}/${name}.test.ts`);
+
+const LEDGER = tests(AUTHORITY, "ledger-state", "ledger", "ledger-model");
+const POLICIES = tests(POLICY, "decide", "enforcer", "text", "bundle");
 
 /** Source file to test files. */
 export const TARGETS = {
-  [`${AUTHORITY}/pattern.ts`]: [`${AUTHORITY}/scope.test.ts`, ...CHAIN.slice(0, 2)],
-  [`${AUTHORITY}/scope.ts`]: [`${AUTHORITY}/scope.test.ts`, ...CHAIN.slice(0, 2)],
-  [`${AUTHORITY}/grant.ts`]: [`${AUTHORITY}/grant.test.ts`, `${AUTHORITY}/chain.test.ts`],
-  [`${AUTHORITY}/chain.ts`]: CHAIN,
+  [`${AUTHORITY}/pattern.ts`]: tests(AUTHORITY, "scope", "grant", "chain"),
+  [`${AUTHORITY}/scope.ts`]: tests(AUTHORITY, "scope", "grant", "chain"),
+  [`${AUTHORITY}/grant.ts`]: tests(AUTHORITY, "grant", "command", "chain"),
+  [`${AUTHORITY}/command.ts`]: tests(AUTHORITY, "command", "grant"),
+  [`${AUTHORITY}/chain.ts`]: tests(AUTHORITY, "chain", "grant", "scope", "command"),
   [`${AUTHORITY}/ledger.ts`]: LEDGER,
   [`${AUTHORITY}/ledger-state.ts`]: LEDGER,
-  [`${IPC}/bus/dispatcher.ts`]: [`${IPC}/bus/dispatcher.test.ts`, `${IPC}/seal/sealed.test.ts`],
-  [`${IPC}/seal/replay-window.ts`]: [
-    `${IPC}/seal/replay-window.test.ts`,
-    `${IPC}/seal/sealed.test.ts`,
-  ],
-  [`${AUDIT}/chain.ts`]: LOG,
-  [`${AUDIT}/verify.ts`]: LOG,
+  [`${AUTHORITY}/book.ts`]: tests(AUTHORITY, "book"),
+  [`${CRYPTO}/dsse.ts`]: tests(CRYPTO, "dsse"),
+  [`${POLICY}/decide.ts`]: POLICIES,
+  [`${POLICY}/enforcer.ts`]: POLICIES,
+  [`${POLICY}/bundle.ts`]: tests(POLICY, "bundle"),
+  [`${IPC}/bus/gate.ts`]: tests(`${IPC}/bus`, "gate", "dispatcher", "matrix"),
+  [`${IPC}/bus/dispatcher.ts`]: tests(`${IPC}/bus`, "dispatcher", "matrix"),
+  [`${IPC}/seal/replay-window.ts`]: tests(`${IPC}/seal`, "replay-window", "sealed"),
+  [`${AUDIT}/chain.ts`]: tests(AUDIT, "tail", "verify", "log", "recover"),
+  [`${AUDIT}/verify.ts`]: tests(AUDIT, "verify", "tail", "export"),
+  [`${AUDIT}/recover.ts`]: tests(AUDIT, "log", "verify", "recover"),
 };
