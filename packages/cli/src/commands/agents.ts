@@ -73,7 +73,8 @@ export function agentShow(context: Context, name: string): Promise<Outcome> {
       const { id, capabilities, enrolledMs, keyedMs } = known;
       const [enrolled, keyed] = [enrolledMs, keyedMs].map(dateOf);
       const former = known.former.map(
-        (keys) => `${toHex(keys.noiseKey)} until ${dateOf(keys.untilMs)}`,
+        ({ noiseKey, untilMs }) =>
+          `${toHex(noiseKey)} ${untilMs === 0 ? "ended" : `until ${dateOf(untilMs)}`}`,
       );
       const token = tokens.find((one) => one.admitted.includes(id));
       const by = token === undefined ? {} : { token: tokenId(token.key) };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Denial, limits } from "@sesame/core-types";
+import { Denial, limits, type Identity } from "@sesame/core-types";
 import { identity } from "../testing/pair.ts";
 import {
   admitted,
@@ -100,4 +100,26 @@ test("[ENROL-17] former keys stay for their time, rotation upon rotation, and ar
   assert.throws(() => rotated(crowd, "one", fresh(20), { nowMs: 2_100, untilMs: 9_000 }), {
     exit: "try-later",
   });
+});
+
+test("[KEYS-21] stolen keys end with all before them, whatever the clock says later", () => {
+  // SECURITY: the thief of a key that was rotated before would go on until its date.
+  const fresh = (byte: number) => ({
+    noiseKey: key(byte),
+    sealingKey: key(byte),
+    signingKey: key(100 + byte),
+  });
+  let all = [one, two] as readonly Identity[];
+  for (let i = 0; i < limits.MAX_FORMER_KEYS; i++)
+    all = rotated(all, "one", fresh(10 + i), { nowMs: 1_000, untilMs: 9_000 });
+  const after = rotated(all, "one", fresh(20), { nowMs: 2_000, untilMs: 2_000 });
+  assert.deepEqual(after[0]?.noiseKey, key(20));
+  assert.deepEqual(new Set(after[0]?.former.map(({ untilMs }) => untilMs)), new Set([0]));
+  // That they were its own stays known, so that they become nobody else's and are erased.
+  assert.equal(ofKey(after, key(13))?.name, "one");
+  const next = rotated(after, "one", fresh(21), { nowMs: 2_100, untilMs: 9_000 });
+  assert.deepEqual(
+    next[0]?.former.map(({ noiseKey }) => noiseKey),
+    [key(20)],
+  );
 });

@@ -6,6 +6,7 @@ import {
   isReservedName,
   limits,
   toHex,
+  type FormerKeys,
   type Identity,
   type IdentityState,
   type PublicKeys,
@@ -76,7 +77,8 @@ export function mayWait(
 
 /**
  * With other keys for one identity; those that it has stay its own until a date, as do those
- * before them whose date has not come.
+ * before them whose date has not come. Where that date is no later than now they may be somebody
+ * else's, and all of them end: nobody says which of them was stolen.
  *
  * @throws {Denial} key-taken
  * @throws {Fault} try-later, if too many former keys are still its own
@@ -92,6 +94,7 @@ export function rotated(
     if (identity.name !== name) return identity;
     const { noiseKey, sealingKey, signingKey } = identity;
     const left = [...identity.former, { noiseKey, sealingKey, signingKey, untilMs }];
+    if (untilMs <= nowMs) return { ...identity, ...keys, keyedMs: nowMs, former: ended(left) };
     const former = left.filter((one) => one.untilMs > nowMs);
     if (former.length > limits.MAX_FORMER_KEYS)
       throw new Fault(
@@ -101,6 +104,11 @@ export function rotated(
       );
     return { ...identity, ...keys, keyedMs: nowMs, former };
   });
+}
+
+/** Keys that nobody takes for the identity's, whatever the clock says: the record still names them. */
+function ended(former: readonly FormerKeys[]): readonly FormerKeys[] {
+  return former.slice(-limits.MAX_FORMER_KEYS).map((keys) => ({ ...keys, untilMs: 0 }));
 }
 
 function expectFree(identities: Identities, { noiseKey, signingKey }: PublicKeys): void {

@@ -112,6 +112,21 @@ test("[KEYS-21] without overlap the keys before end at once", (t) => {
   assert.equal(files(), 1);
 });
 
+test("[KEYS-21] stolen keys end with former ones whose date had not come, also by the next start", (t) => {
+  // SECURITY: the thief of a key that was rotated before would go on as the daemon until its date.
+  for (const runs of [true, false]) {
+    const { open, rotate, files } = place(t);
+    rotate(60_000);
+    const before = open();
+    assert.equal(before.keys.all().length, 2);
+    rotate(0);
+    if (runs) before.inForce.adopt(before.inForce.reread());
+    const { keys } = runs ? before : open();
+    assert.equal(keys.all().length, 1);
+    assert.equal(files(), 1);
+  }
+});
+
 test("[KEYS-22] a record that nobody has told of is found, and only its keys are taken over", (t) => {
   const { open, rotate } = place(t);
   const { inForce, keys } = open();
