@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
@@ -233,6 +233,32 @@ test("[AUTH-47] who is told that a grant has ended already is told once that is 
   assert.equal(await first, true);
 });
 
+test("[AUTH-47] who asks again after a write that failed is told once the end is on disk", async () => {
+  // SECURITY: a revocation would be taken for done, and a crash would bring back the grant.
+  const one = given();
+  await keeper.issue([one], operator);
+  const aside = `${folder}.full`;
+  renameSync(folder, aside);
+  const failed = { code: "storage-failed" };
+  await assert.rejects(keeper.revoke(one.grant.id, operator), failed);
+  await assert.rejects(keeper.revoke(one.grant.id, operator), failed);
+  renameSync(aside, folder);
+  assert.equal(await keeper.revoke(one.grant.id, operator), false);
+  assert.equal(open().size, 0);
+});
+
+test("[AUTH-41] a grant that comes as another one ends is new, and not in force if it is not stored", async () => {
+  // SECURITY: a grant whose delegator was told that there is none would live.
+  await keeper.issue([given({ ttlMs: 5_000 })], operator);
+  bootMs += 5_000;
+  assert.equal(await keeper.issue([given({ ttlMs: 5_000 })], operator), true);
+  bootMs += 5_000;
+  rmSync(folder, { recursive: true });
+  await assert.rejects(keeper.issue([given()], operator), { code: "storage-failed" });
+  assert.equal(keeper.size, 0);
+  mkdirSync(folder, { mode: 0o700 });
+});
+
 test("[PANIC-2] a panic ends every grant, for good", async () => {
   // SECURITY: who holds a grant would go on after the operator has locked everything.
   const grants = [given(), given({ heartbeatMs: 1_000 }), given()];
@@ -268,7 +294,6 @@ test("[AUTH-41] what cannot be stored is not acknowledged, and not in force", as
   await assert.rejects(keeper.issue([given()], operator), failed);
   await assert.rejects((await permit()).use(), failed);
   assert.equal(keeper.size, 1);
-  const { mkdirSync } = await import("node:fs");
   mkdirSync(folder, { mode: 0o700 });
   writeFileSync(path, before);
   assert.equal(open().size, 1);

@@ -137,15 +137,16 @@ export class GrantKeeper implements Grants {
    */
   async issue(chain: readonly SignedGrant[], by: Identity): Promise<boolean> {
     const book = this.#expectIntact();
-    const before = book.size;
-    const reason = book.issue(chain, by.id, this.#options.now());
-    const isNew = book.size > before;
+    const id = chain[0]?.grant.id ?? "";
+    const now = this.#options.now();
+    const isNew = book.chain(id, this.#self, now) === null;
+    const reason = book.issue(chain, by.id, now);
     this.#noticeEnds();
     if (reason !== null) throw new Refusal("capability-missing", reason);
     try {
       await this.save();
     } catch (cause) {
-      if (isNew) book.revoke(chain[0]?.grant.id ?? "", this.#self, this.#options.now());
+      if (isNew) book.revoke(id, this.#self, this.#options.now());
       throw cause;
     }
     return isNew;
@@ -265,8 +266,8 @@ export class GrantKeeper implements Grants {
   async #ending(end: (book: GrantBook, now: Now) => boolean | Reason): Promise<boolean> {
     const changed = end(this.#expectIntact(), this.#options.now());
     if (typeof changed === "string") throw new Refusal("capability-missing", changed);
-    // What another call ended has ended once that one's write is through.
-    if (changed || this.#writing !== null) await this.save();
+    // What another call ended has ended once it is on disk, and that one's write may have failed.
+    if (changed || this.#unsaved || this.#writing !== null) await this.save();
     this.#noticeEnds();
     return changed;
   }
