@@ -130,6 +130,23 @@ test("[BLOCK-5] a block ends at its date, and a clock that is set back prolongs 
   assert.deepEqual(list.list(), []);
 });
 
+test("[BLOCK-5] a clock that was ahead once takes nothing from a block that comes later", () => {
+  // SECURITY: whoever is blocked would be free at once on a machine whose clock was wrong for a moment.
+  let nowMs = 1_000;
+  const list = new BlockList(() => nowMs);
+  const blocked = (id: string): boolean =>
+    list.hasIdentity({ id, noiseKey: new Uint8Array(32), former: [] });
+  list.take(entryOf(1, added({ ...BLOCK, untilMs: 2_000 }, 1)));
+  nowMs = 9_000;
+  assert.ok(!blocked(CI));
+  nowMs = 1_100;
+  list.take(entryOf(2, added({ ...BLOCK, subject: OTHER, untilMs: 3_000 }, 2)));
+  assert.ok(blocked(OTHER));
+  assert.ok(!blocked(CI), "what was over stays over");
+  nowMs = 3_000;
+  assert.ok(!blocked(OTHER));
+});
+
 test("[BLOCK-2] the evidence is BLAKE2s over the hashes, as OpenSSL computes it", () => {
   const hashes = ["11".repeat(32), "22".repeat(32)];
   const told = createHash("blake2s256")

@@ -21,6 +21,12 @@ export class BlocksInForce<B extends Blocked> {
 
   /** Takes the place of what there was about the subject. */
   set(block: B): void {
+    const nowMs = this.#wallMs();
+    if (nowMs < this.#latestMs) {
+      // What was over stays over; what comes now has its date by the clock that is there now.
+      this.list();
+      this.#latestMs = nowMs;
+    }
     this.#blocks.delete(block.subject);
     this.#blocks.set(block.subject, block);
   }
