@@ -11,7 +11,7 @@ export {
 export { BlockList } from "./blocks/block-list.ts";
 export { BlocksInForce, type Blocked } from "./blocks/blocks-in-force.ts";
 export { readBlocks } from "./blocks/read-blocks.ts";
-export { STRIKES, Strikes, type Strike } from "./blocks/strikes.ts";
+export { strikeReasonOf, STRIKES, Strikes, type Strike } from "./blocks/strikes.ts";
 export { EXPORT_TYPE, exportAudit, type AuditExport, type ExportOptions } from "./export.ts";
 export { isSignedCheckpoint, type LogOwner, type SignatureVerifier } from "./checkpoint.ts";
 export type { AuditActor, AuditEntry, AuditEvent, Control } from "./entry.ts";

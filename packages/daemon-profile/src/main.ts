@@ -6,6 +6,7 @@ import {
   nodeFiles,
   openAuditLog,
   readBlocks,
+  strikeReasonOf,
   tailAudit,
   type AuditActor,
   type AuditEntry,
@@ -127,7 +128,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     const { name = null, uid = 0, identity = null } = event.actor ?? {};
     const spared =
       event.outcome.startsWith("refused:") &&
-      !refusals.admits({ name, uid, identity }, clock.monotonicMs());
+      !refusals.admits({ name, uid, identity }, clock.monotonicMs(), strikeReasonOf(event));
     return spared ? audit.sequence : audit.append(event);
   }
 
@@ -341,7 +342,8 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     // What the operator did is no refusal: noise before it must not keep it off the record.
     const party = { name, uid: peer.uid };
     const isOurs = [REVOKED, PANICKED, BLOCKED].includes(outcome);
-    if (!isOurs && !refusals.admits(party, clock.monotonicMs())) return;
+    const strike = strikeReasonOf({ action, object, outcome });
+    if (!isOurs && !refusals.admits(party, clock.monotonicMs(), strike)) return;
     const sender =
       session === null ? null : { name, session, kind: null, clearance: "open" as const };
     append({ actor: evidence(peer, sender), action, object, outcome });

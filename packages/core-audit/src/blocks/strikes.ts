@@ -14,12 +14,14 @@ type Rule = {
   /** … block for so long. */
   readonly blockMs: number;
   readonly meaning: string;
-  readonly counts: (entry: AuditEntry) => boolean;
+  readonly counts: (what: What) => boolean;
 };
+
+type What = Pick<AuditEntry, "action" | "object" | "outcome">;
 
 const refusedAs =
   (...outcomes: readonly string[]) =>
-  ({ outcome }: AuditEntry): boolean =>
+  ({ outcome }: What): boolean =>
     outcomes.some((one) => outcome === `refused:${one}`);
 
 /**
@@ -32,9 +34,9 @@ export const STRIKES = {
     withinMs: HOUR_MS,
     blockMs: 24 * HOUR_MS,
     meaning: "sealed calls repeated or malformed, proofs that prove nothing, frames of no form",
-    counts: (entry) =>
-      (entry.action === "bus.violation" && /^(?:FRAME|ENVELOPE|CODEC)-/.test(entry.object ?? "")) ||
-      refusedAs("seal-replayed", "seal-malformed", "proof-invalid")(entry),
+    counts: (what) =>
+      (what.action === "bus.violation" && /^(?:FRAME|ENVELOPE|CODEC)-/.test(what.object ?? "")) ||
+      refusedAs("seal-replayed", "seal-malformed", "proof-invalid")(what),
   },
   guessing: {
     count: 10,
@@ -70,6 +72,11 @@ const RULES = Object.entries(STRIKES) as [StrikeReason, Rule][];
 /** Identities that are told apart; more are not enrolled on one machine. */
 const MAX_IDENTITIES = 4_096;
 
+/** Under which rule an entry counts; null: under none. */
+export function strikeReasonOf(what: What): StrikeReason | null {
+  return RULES.find(([, rule]) => rule.counts(what))?.[0] ?? null;
+}
+
 /** Counts strikes against identities, entry by entry in the log's order. */
 export class Strikes {
   readonly #seen = new Map<string, Seen[]>();
@@ -79,8 +86,8 @@ export class Strikes {
     const { actor, control, seq, hash, time } = entry;
     const identity = actor?.identity ?? null;
     if (control !== null || identity === null) return null;
-    const reason = RULES.find(([, rule]) => rule.counts(entry))?.[0];
-    if (reason === undefined) return null;
+    const reason = strikeReasonOf(entry);
+    if (reason === null) return null;
     const { count, withinMs, blockMs }: Rule = STRIKES[reason];
     const key = `${reason} ${identity}`;
     const before = this.#seen.get(key) ?? [];

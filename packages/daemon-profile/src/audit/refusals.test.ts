@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { STRIKES } from "@sesame/core-audit";
 import { REFUSALS_PER_MINUTE, RefusalLimit, type Party } from "./refusals.ts";
 
 const stranger = (uid: number): Party => ({ name: null, uid });
@@ -39,4 +40,25 @@ test("memory does not grow with the number of parties, and none goes uncounted",
   for (let n = 0; n < 5_000; n++) limit.admits({ name: `n${n}`, uid: 1 }, 1);
   const counted = limit.takeSuppressed(1).reduce((sum, { count }) => sum + count, 0);
   assert.equal(counted, 5_000 - 1_024 - REFUSALS_PER_MINUTE);
+});
+
+test("[STRIKE-2] what strikes is recorded, however much else a party was refused", () => {
+  // SECURITY: who has himself refused often enough could forge and guess off the record, unstruck.
+  const limit = new RefusalLimit();
+  const ci: Party = { name: "ci", uid: 1000 };
+  admitted(limit, ci, 1, 10 * REFUSALS_PER_MINUTE);
+  for (const strike of Object.keys(STRIKES)) {
+    let recorded = 0;
+    for (let i = 0; i < 200; i++) if (limit.admits(ci, 1, strike)) recorded++;
+    assert.equal(recorded, REFUSALS_PER_MINUTE, strike);
+  }
+  for (const { count } of Object.values(STRIKES)) assert.ok(count <= REFUSALS_PER_MINUTE);
+});
+
+test("an identity whose name is a number is none of that user's strangers", () => {
+  // SECURITY: strangers could hide what it does, and it what they do.
+  const limit = new RefusalLimit();
+  admitted(limit, stranger(1000), 1, 1_000);
+  assert.equal(admitted(limit, { name: "1000", uid: 1000 }, 1, 1), 1);
+  assert.equal(admitted(limit, { name: null, identity: "1000", uid: 1 }, 1, 1), 1);
 });

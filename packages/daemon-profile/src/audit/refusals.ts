@@ -1,4 +1,4 @@
-/** Refusals of one party within one minute that are recorded one by one. */
+/** Refusals of one party that are recorded one by one within a minute, for each kind of strike. */
 export const REFUSALS_PER_MINUTE = 60;
 
 const MINUTE_MS = 60_000;
@@ -27,12 +27,14 @@ export class RefusalLimit {
   readonly #windows = new Map<string, Window>();
 
   /**
-   * True if one more refusal is to be recorded by itself.
+   * True if one more refusal is to be recorded by itself. What strikes is counted by itself, so that
+   * nobody hides it behind refusals that do not.
    *
    * @param nowMs - of a clock that does not go back
+   * @param strike - what it counts as; null: as nothing
    */
-  admits(party: Party, nowMs: number): boolean {
-    const own = party.name ?? party.identity ?? `${party.uid}`;
+  admits(party: Party, nowMs: number, strike: string | null = null): boolean {
+    const own = `${whoseOf(party)} ${strike ?? ""}`;
     const key = this.#windows.has(own) || this.#windows.size < MAX_PARTIES ? own : OTHERS;
     const window = this.#windows.get(key);
     if (window === undefined || nowMs - window.since >= MINUTE_MS) {
@@ -56,4 +58,10 @@ export class RefusalLimit {
     }
     return counted;
   }
+}
+
+/** A name may be made of digits, as a user's number is. */
+function whoseOf({ name, identity = null, uid }: Party): string {
+  if (name !== null) return `name:${name}`;
+  return identity === null ? `uid:${uid}` : `id:${identity}`;
 }
