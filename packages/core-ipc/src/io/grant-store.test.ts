@@ -86,6 +86,19 @@ test("[AUTH-48] a write that was cut short at any byte is as none, and what was 
   }
 });
 
+test("[AUTH-48] a frame that ends in a zero is not taken for one that was cut short", async () => {
+  // SECURITY: a power cut during the next write would bring back what was revoked before it.
+  const store = new GrantStore(suite, path);
+  const words: string[] = [];
+  do {
+    words.push(String(words.length));
+    await store.write(storable("0", words.at(-1) ?? ""));
+  } while (readFileSync(path).at(-1) !== 0);
+  await store.close();
+  const unwritten = Buffer.concat([readFileSync(path), Buffer.alloc(100)]);
+  assert.deepEqual(found(unwritten), words);
+});
+
 test("[AUTH-48] a changed byte anywhere is found, also in the last write", async () => {
   // SECURITY: damage would pass for a write that nobody was told of, and bring back what was revoked.
   const whole = (await written(WORDS)).at(-1) as Buffer;

@@ -171,17 +171,23 @@ function readFrames(suite: Suite, file: Uint8Array): Stored | null {
   let link = suite.blake2s(FORM);
   let at = FORM.length;
   while (at < end) {
-    const rest = file.subarray(at, end);
+    // Read on to the file's end: what was written may itself end in a zero.
+    const rest = file.subarray(at);
     if (rest.length < HEAD_BYTES) break;
     const length = new DataView(rest.buffer, rest.byteOffset).getUint32(0);
-    const frame = rest.subarray(0, HEAD_BYTES + length + HASH_BYTES);
+    const whole = HEAD_BYTES + length + HASH_BYTES;
+    const isHead = equalBytes(rest.subarray(0, HEAD_BYTES), headOf(suite, link, length));
+    if (!isHead && at + HEAD_BYTES <= end) return null;
+    if (!isHead || rest.length < whole) break;
+    const frame = rest.subarray(0, whole);
     const body = frame.subarray(HEAD_BYTES, HEAD_BYTES + length);
-    if (!equalBytes(rest.subarray(0, HEAD_BYTES), headOf(suite, link, length))) return null;
-    if (frame.length < HEAD_BYTES + length + HASH_BYTES) break;
-    link = suite.blake2s(link, frame.subarray(0, LENGTH_BYTES), body);
-    if (!equalBytes(linkOf(frame), link)) return null;
+    const next = suite.blake2s(link, frame.subarray(0, LENGTH_BYTES), body);
+    const isFrame = equalBytes(linkOf(frame), next);
+    if (!isFrame && at + whole <= end) return null;
+    if (!isFrame) break;
+    link = next;
     bodies.push(body);
-    at += frame.length;
+    at += whole;
   }
   const [state, ...changes] = bodies;
   // The first frame comes with the file.
