@@ -5,8 +5,8 @@ import { fileURLToPath } from "node:url";
 import { format, resolveConfig } from "prettier";
 import { STRIKES } from "../packages/core-audit/src/blocks/strikes.ts";
 import * as core from "../packages/core-types/src/index.ts";
-import { RULES } from "../packages/cli/src/signals/rules.ts";
-import { FACTORS } from "../packages/cli/src/signals/score.ts";
+import { RULES } from "../packages/core-audit/src/signals/rules.ts";
+import { FACTORS } from "../packages/core-audit/src/signals/score.ts";
 import { exchange } from "./docs-exchange.mjs";
 
 const { AUTHENTICATIONS, BLOCK_REASONS, DENIALS, describe, EXIT_CODES, EXPOSURES, KEY_MEMORY } =

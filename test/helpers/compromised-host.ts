@@ -64,6 +64,8 @@ export class CompromisedHost {
   panic = false;
   /** The version of the policy that it says it has. */
   policy = 0;
+  /** The trust score that it gives everybody. */
+  score: number | null = null;
   /** What it says of the block list. */
   blocks: readonly BlockOnRecord[] = [];
   /** What the owner told it of a panic. */
@@ -192,6 +194,8 @@ export class CompromisedHost {
         this.records.push(...records);
         return encode(MESSAGES["audit.append"].result, { sequence: this.records.length });
       }
+      case MESSAGES["trust.score"].tag:
+        return encode(MESSAGES["trust.score"].result, { score: this.score });
       case MESSAGES["block.list"].tag:
         return encode(MESSAGES["block.list"].result, { blocks: [...this.blocks] });
       case MESSAGES["audit.checkpoint"].tag: {

@@ -23,6 +23,19 @@ export type { Changes } from "./io/watch.ts";
 export { DEFAULT_LIMITS, type AuditLimits } from "./limits.ts";
 export { openAuditLog, type AuditLog, type AuditLogOptions } from "./log.ts";
 export { isSegment, isTorn } from "./names.ts";
+export { Conducts, type Conduct } from "./signals/conducts.ts";
+export { RULES, SEVERITIES, type RuleName, type Severity } from "./signals/rules.ts";
+export {
+  FACTORS,
+  LOOK_BACK,
+  measure,
+  scoreOf,
+  type Evidence,
+  type FactorName,
+  type Measures,
+  type Score,
+} from "./signals/score.ts";
+export { Watch, type Finding, type WatchOptions } from "./signals/watch.ts";
 export { tailAudit, type TailOptions } from "./tail.ts";
 export {
   verifyAudit,

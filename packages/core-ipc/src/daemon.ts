@@ -68,6 +68,7 @@ export {
   keysIn,
   moveIntoDirectory,
 } from "./install/key-directory.ts";
+export { declaredBy } from "./install/declared.ts";
 export { openOwn, OwnKeys, type OwnOptions } from "./install/own-keys.ts";
 export {
   admittedId,

@@ -10,6 +10,7 @@ const CALL: PolicyCall = {
   capability: "secret-read",
   profile: "work",
   names: ["dev/a", "prod/a", "prod/b"],
+  trust: null,
 };
 const NONE = {
   ceiling: null,
@@ -38,7 +39,6 @@ function enforcer(
     policy: () => policy,
     moment: () => ({ wallMs: 0, monotonicMs }),
     posture: () => 1,
-    trust: () => null,
   });
 }
 
@@ -76,7 +76,6 @@ test("without a policy nothing is said", () => {
     policy: () => null,
     moment: () => ({ wallMs: 0, monotonicMs: 0 }),
     posture: () => 0,
-    trust: () => null,
   });
   none.count(CALL);
   assert.equal(none.ask(CALL), null);
@@ -110,4 +109,32 @@ test("[POLICY-5] a code that a rule demands is due", () => {
   // SECURITY: the second factor would be taken for given.
   assert.equal(enforcer({ totp: true }).ask(CALL)?.totp, "rule-0");
   assert.equal(enforcer({ ceiling: [] }).ask(CALL)?.totp, null);
+});
+
+test("[POLICY-16] a trust score is enough or not, and one that nobody measured is not", () => {
+  // SECURITY: who was never looked at would pass for trusted.
+  const asks = enforcer({ trust: 0.6 });
+  for (const [trust, expected] of [
+    [null, "trust"],
+    [0, "trust"],
+    [0.59, "trust"],
+    [0.6, undefined],
+    [1, undefined],
+  ] as const)
+    assert.equal(asks.ask({ ...CALL, trust })?.refused?.condition, expected);
+  assert.equal(enforcer({ ceiling: [] }).ask({ ...CALL, trust: 1 })?.refused?.condition, "ceiling");
+});
+
+test("[SIGNAL-2] the best score lets nothing through that another condition refuses", () => {
+  // SECURITY: a score would be a right that no record and no grant gives.
+  for (const demand of [{ ceiling: [] }, { posture: 2 }, { rate: { uses: 0, withinMs: 1 } }]) {
+    const [without] = [enforcer(demand).ask(CALL)];
+    for (const trust of [null, 0, 1])
+      assert.deepEqual(enforcer(demand).ask({ ...CALL, trust })?.refused, without?.refused);
+    const [condition] = Object.keys(demand);
+    assert.equal(
+      enforcer({ ...demand, trust: 0 }).ask({ ...CALL, trust: 1 })?.refused?.condition,
+      condition,
+    );
+  }
 });

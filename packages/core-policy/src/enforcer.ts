@@ -13,6 +13,8 @@ export type PolicyCall = {
   readonly profile: string | null;
   /** Secrets concerned; null: none, or all. */
   readonly names: readonly string[] | null;
+  /** Trust score of the identity, 0 to 1; null: nobody has measured it. */
+  readonly trust: number | null;
 };
 
 export type Surroundings = {
@@ -21,8 +23,6 @@ export type Surroundings = {
   readonly moment: () => Moment;
   /** Device posture of this process, 0 to 1. */
   readonly posture: () => number;
-  /** Trust score of an identity, 0 to 1; null: nobody has measured it. */
-  readonly trust: (identity: Identity) => number | null;
 };
 
 /** What a policy says to a call. */
@@ -76,12 +76,12 @@ export class Enforcer {
   }
 
   #findings(policy: Policy, call: PolicyCall, subject: Subject): Finding[] {
-    const { moment, posture, trust } = this.#around;
+    const { moment, posture } = this.#around;
     const { wallMs, monotonicMs } = moment();
     return findings(policy, subject, {
       wallMs,
       posture: posture(),
-      trust: trust(call.identity),
+      trust: call.trust,
       // Whether these two are met is asked once nothing else stands against the call.
       totp: false,
       approved: false,

@@ -29,6 +29,7 @@ export { POLICY_FAILURES, PolicyError, type PolicyFailure } from "./failures.ts"
 export * as policyLimits from "./limits.ts";
 export {
   DAYS,
+  demandsTrust,
   MODES,
   type Day,
   type Demands,

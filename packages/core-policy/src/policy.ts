@@ -50,6 +50,11 @@ export type Demands = {
   readonly approval: boolean;
 };
 
+/** Whether it asks for scores at all. */
+export function demandsTrust({ rules }: Policy): boolean {
+  return rules.some(({ demands }) => demands.trust !== null);
+}
+
 export type Rule = {
   readonly name: string;
   readonly who: Who;

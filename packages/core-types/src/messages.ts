@@ -522,6 +522,19 @@ export const MESSAGES = {
     result: nothing,
   }),
 
+  /** For an owner whose policy demands one; null: it could not be measured. */
+  "trust.score": request({
+    tag: 0x011e,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "daemon",
+    sealed: false,
+    audit: "refused",
+    idempotent: true,
+    params: struct({ name: identityName }),
+    result: struct({ score: nullable(uint) }),
+  }),
+
   // Block list. docs/SIGNALS.md.
   "block.add": request({
     tag: 0x0118,

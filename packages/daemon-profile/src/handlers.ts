@@ -95,6 +95,8 @@ export type Host = {
   readonly kindOf: (name: string) => IdentityKind | null;
   /** The connections of an identity. */
   readonly trustOf: (name: string) => readonly { readonly pid: number; readonly trust: Trust }[];
+  /** 0 to 100; null: it could not be measured. */
+  readonly scoreOf: (name: string) => Promise<number | null>;
   readonly isTaken: (wanted: Enrolment) => boolean;
   /** True if it waits to take the place of an identity. */
   readonly isReplacement: (wanted: Enrolment) => boolean;
@@ -172,6 +174,8 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
       const connections = [...host.trustOf(name)];
       return { kind: host.kindOf(name), connections, daemons: daemons() };
     },
+
+    "trust.score": async ({ name }) => ({ score: await host.scoreOf(name) }),
 
     "trust.report": ({ posture }, { session }) => {
       host.report(session, posture);

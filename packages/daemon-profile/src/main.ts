@@ -3,11 +3,13 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import {
   blockText,
+  LOOK_BACK,
   nodeFiles,
   openAuditLog,
   readBlocks,
   strikeReasonOf,
   tailAudit,
+  verifyAudit,
   type AuditActor,
   type AuditEntry,
   type AuditEvent,
@@ -16,6 +18,7 @@ import {
 import {
   certificateSubject,
   changesOf,
+  declaredBy,
   bootClock,
   bootId,
   GrantKeeper,
@@ -26,6 +29,7 @@ import {
   mayWait,
   replacedBy,
   idBytes,
+  identityOf,
   openOwn,
   runDaemon,
   steadfast,
@@ -67,6 +71,7 @@ import {
 import { RefusalLimit } from "./audit/refusals.ts";
 import { Blocker } from "./block/blocker.ts";
 import { handlersOf } from "./handlers.ts";
+import { Scores } from "./score/scores.ts";
 import { logFiles, readLog } from "./io/log-files.ts";
 import { loadPending, savePending } from "./io/pending-store.ts";
 import { loadProfiles, saveProfiles } from "./io/profile-store.ts";
@@ -147,6 +152,35 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     },
   });
 
+  const isHuman = (name: string): boolean => registry.byName(name)?.kind === "human";
+  const scores = new Scores({
+    record: {
+      declared: (name) => {
+        const identity = registry.byName(name);
+        return identity === null ? null : declaredBy(identity);
+      },
+      isHuman,
+    },
+    entries: () => tailAudit(paths.audit, { count: LOOK_BACK }),
+    verify: async () => {
+      const { signingKey: publicKey } = identityOf(inForce.installation, BUS_HOST);
+      const owner = { installationId: idBytes(installation), publicKey };
+      const report = await verifyAudit(paths.audit, { suite, ...owner, anchors: [] });
+      if (!report.ok) return "changed";
+      return report.gaps.length > 0 ? "torn" : "whole";
+    },
+    proofs: (name) => bus.trustOf(name).map(({ trust }) => trust.authentication),
+    wallMs: clock.wallMs,
+  });
+  const scoreOf = async (name: string): Promise<number | null> => {
+    try {
+      return audit.writable ? await scores.of(name) : null;
+    } catch (cause) {
+      log("error", "no score", { reason: String(cause) });
+      return null;
+    }
+  };
+
   const grants = new GrantKeeper({
     path: join(grantsOf(paths), "grants.state"),
     suite,
@@ -212,6 +246,10 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
         policies,
         clock,
         posture: KEY_MEMORY[secureMemory().kind] / 100,
+        trust: async ({ name }) => {
+          const score = await scoreOf(name);
+          return score === null ? null : score / 100;
+        },
         code: askFor("totp"),
         agreement: async (asked, call, demanded) => {
           if (demanded !== null) await agree(asked, call);
@@ -250,6 +288,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
       report: (session, posture) => bus.report(session, posture),
       kindOf: (name) => registry.byName(name)?.kind ?? null,
       trustOf: (name) => bus.trustOf(name),
+      scoreOf,
       isTaken: (wanted) => !mayWait(inForce.installation.identities, wanted),
       isReplacement: (wanted) => replacedBy(inForce.installation.identities, wanted) !== null,
       certificates: {
@@ -368,7 +407,10 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
 
   const counting = setInterval(recordSuppressed, COUNT_EVERY_MS).unref();
 
-  audit.onEntry((entry) => blocker.take(entry));
+  audit.onEntry((entry) => {
+    blocker.take(entry);
+    scores.take(entry);
+  });
   await resumeBlocks();
   audit.onGrowth(() => bus.emit("audit.grown", {}));
   audit.onCheckpoint((checkpoint) => bus.emit("audit.checkpointed", { checkpoint }));

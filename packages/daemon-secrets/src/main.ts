@@ -114,6 +114,18 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     return (await link.bus.call("bus.peer", { session }, { timeoutMs })).peer;
   };
 
+  /** The bus host's word: it can refuse more than there is to refuse, and leave a condition out. */
+  const trust = async ({ name }: Identity): Promise<number | null> => {
+    const { PEER_TIMEOUT_MS: timeoutMs } = limits;
+    try {
+      const { score } = await link.bus.call("trust.score", { name }, { timeoutMs });
+      return score === null ? null : score / 100;
+    } catch (cause) {
+      if (cause instanceof Denial || cause instanceof Fault) return null;
+      throw cause;
+    }
+  };
+
   const grants = new GrantKeeper({
     path: join(grantsOf(paths), "grants.state"),
     suite,
@@ -170,6 +182,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
       ...policyGuard({
         policies,
         clock,
+        trust,
         posture: KEY_MEMORY[secureMemory().kind] / 100,
         ...meansOf({ keeper, desk, second }),
         record: (trial) => {

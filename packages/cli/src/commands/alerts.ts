@@ -1,17 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { join } from "node:path";
-import { tailAudit, type AuditEntry } from "@sesame/core-audit";
+import { LOOK_BACK, tailAudit, Watch, type AuditEntry } from "@sesame/core-audit";
 import { EXIT_CODES } from "@sesame/core-types";
 import { pathsOf, type Context } from "../context.ts";
 import { CursorFile, type Cursor } from "../io/alert-cursor.ts";
 import { privateFile, sinksOf, type Sink } from "../io/alert-sinks.ts";
 import { print } from "../io/print.ts";
-import { LOOK_BACK, recordFor } from "../io/signals.ts";
+import { recordFor } from "../io/signals.ts";
 import { printable } from "../printable.ts";
 import { table, type Outcome } from "../render.ts";
 import { MAX_CONFIG_BYTES, readAlertConfig, type AlertConfig } from "../signals/alert-config.ts";
 import { alertOf, alertOfAction, isAtLeast, lineOf, type Alert } from "../signals/alert.ts";
-import { Watch } from "../signals/watch.ts";
 
 export type AlertFlags = { readonly config?: string };
 

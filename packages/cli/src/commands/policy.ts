@@ -4,6 +4,7 @@ import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import type { BusClient } from "@sesame/core-ipc/client";
 import { readBounded, replaceFile, requireInstallation, type Paths } from "@sesame/core-ipc/daemon";
 import {
+  demandsTrust,
   findings,
   openPolicy,
   parsePolicy,
@@ -27,6 +28,7 @@ import {
 } from "@sesame/core-types";
 import { pathsOf, withBus, type Context } from "../context.ts";
 import { askRootKey } from "../io/record.ts";
+import { signalsOf } from "../io/signals.ts";
 import { printable } from "../printable.ts";
 import { table, type Outcome } from "../render.ts";
 
@@ -185,15 +187,27 @@ export function policyTest(
         ? inForce((await OWNERS[VAULT_OWNER].status(bus)).text)
         : explained(() => offered(paths, contentOf(flags.file ?? "")));
     const subject = { identity, capability, profile: flags.profile ?? null, secret };
-    const evidence = { wallMs: Date.now(), posture: 1, trust: null, totp: false, approved: false };
+    const trust =
+      policy !== null && demandsTrust(policy) ? await scoreOf(context, bus, name) : null;
+    const evidence = { wallMs: Date.now(), posture: 1, trust, totp: false, approved: false };
     const found = policy === null ? [] : findings(policy, subject, { ...evidence, uses: () => 0 });
     const rows = found.map(({ condition, rule }) => [condition, rule]);
     const text =
       rows.length === 0
         ? "The policy has nothing against it; enrolment or a grant has to allow it."
         : table(["NOT MET", "RULE"], rows);
-    return { text, data: { version: policy?.version ?? null, mode: policy?.mode ?? null, found } };
+    return {
+      text,
+      data: { trust, version: policy?.version ?? null, mode: policy?.mode ?? null, found },
+    };
   });
+}
+
+/** 0 to 1, from the log as anybody reads it who may. */
+async function scoreOf(context: Context, bus: BusClient, name: string): Promise<number> {
+  const { connections } = await bus.call("trust.show", { name });
+  const proofs = connections.map(({ trust }) => trust.authentication);
+  return (await signalsOf(context, name, proofs)).score / 100;
 }
 
 function inForce(text: Uint8Array | null): Policy | null {

@@ -1,3 +1,4 @@
+import { FACTORS, type FactorName } from "@sesame/core-audit";
 import {
   AUTHENTICATIONS,
   EXPOSURES,
@@ -10,7 +11,6 @@ import {
 import { withBus, type Context } from "../context.ts";
 import { signalsOf, type Signals } from "../io/signals.ts";
 import { table, type Outcome } from "../render.ts";
-import { FACTORS, type FactorName } from "../signals/score.ts";
 
 type Daemons = Result<"trust.own">["daemons"];
 

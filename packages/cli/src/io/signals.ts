@@ -1,24 +1,23 @@
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
-import { nodeFiles, tailAudit, verifyAudit } from "@sesame/core-audit";
-import { requireInstallation } from "@sesame/core-ipc/daemon";
+import {
+  Conducts,
+  LOOK_BACK,
+  measure,
+  nodeFiles,
+  scoreOf,
+  tailAudit,
+  verifyAudit,
+  type Conduct,
+  type Finding,
+  type Measures,
+  type Score,
+  type WatchOptions,
+} from "@sesame/core-audit";
+import { declaredBy, requireInstallation } from "@sesame/core-ipc/daemon";
 import type { Authentication } from "@sesame/core-types";
 import { logOwner } from "../commands/audit.ts";
 import { pathsOf, type Context } from "../context.ts";
 import { withLog, type LogSource } from "./audit-log.ts";
-import {
-  measure,
-  NO_CONDUCT,
-  observe,
-  scoreOf,
-  type Conduct,
-  type Measures,
-  type Score,
-} from "../signals/score.ts";
-import { declaredBy } from "../signals/declared.ts";
-import { Watch, type Finding, type WatchOptions } from "../signals/watch.ts";
-
-/** Entries of the log that are looked at, the latest. */
-export const LOOK_BACK = 500_000;
 
 export type Signals = Score & {
   readonly measures: Measures;
@@ -57,15 +56,13 @@ async function signalsIn(
   const { audit } = pathsOf(context);
   const { files = nodeFiles(audit) } = source;
   const report = await verifyAudit(audit, { suite, ...logOwner(context), anchors: [], files });
-  const watch = new Watch(recordFor(context));
+  const conducts = new Conducts(recordFor(context));
   const findings: Finding[] = [];
-  let conduct = NO_CONDUCT;
   const nowMs = Date.now();
   if (report.ok)
-    for await (const entry of tailAudit(audit, { count: LOOK_BACK, files })) {
-      findings.push(...watch.take(entry).filter(({ who }) => who === name));
-      conduct = observe(conduct, name, entry, nowMs);
-    }
+    for await (const entry of tailAudit(audit, { count: LOOK_BACK, files }))
+      findings.push(...conducts.take(entry).filter(({ who }) => who === name));
+  const conduct = conducts.of(name, nowMs);
   const log = report.ok ? (report.gaps.length > 0 ? "torn" : "whole") : "changed";
   const measures = measure({ conduct, findings, proofs, log, nowMs });
   return { ...scoreOf(measures), measures, conduct, findings };

@@ -1,3 +1,4 @@
+import { SEVERITIES, type Severity } from "@sesame/core-audit";
 import {
   expectMembers,
   Fault,
@@ -6,7 +7,6 @@ import {
   readJson,
   type JsonValue,
 } from "@sesame/core-types";
-import { SEVERITIES, type Severity } from "./rules.ts";
 
 /** Where alerts go, and which. docs/SIGNALS.md, Alerts. */
 export type AlertConfig = {

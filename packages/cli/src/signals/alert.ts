@@ -1,8 +1,12 @@
-import type { AuditEntry } from "@sesame/core-audit";
+import {
+  RULES,
+  SEVERITIES,
+  type AuditEntry,
+  type Finding,
+  type Severity,
+} from "@sesame/core-audit";
 import type { Suite } from "@sesame/core-crypto";
 import { toHex } from "@sesame/core-types";
-import { RULES, SEVERITIES, type Severity } from "./rules.ts";
-import type { Finding } from "./watch.ts";
 
 /** What is sent: no values, no passwords, and of secrets the log's pseudonyms at most. */
 export type Alert = {

@@ -40,6 +40,7 @@ function guarded(policy: Policy, over: Partial<PolicyGuardOptions> = {}) {
     policies: { policy, isMissing: false },
     clock: handClock(),
     posture: 1,
+    trust: () => Promise.resolve(null),
     record: (record) => records.push(record),
     code: () => {
       asked.push("code");
@@ -108,4 +109,32 @@ test("[POLICY-10] on trial nobody is asked, and what would be demanded is record
     trial.records.map(({ outcome }) => outcome),
     ["dry-run:totp/r"],
   );
+});
+
+test("[POLICY-16] a score is asked for where a rule demands one, and refuses below it", async () => {
+  // SECURITY: an agent that has been found misbehaving would go on as before.
+  const what = { capabilities: ["audit-read"] };
+  let score: number | null = 0.5;
+  let questions = 0;
+  const trust = (): Promise<number | null> => {
+    questions++;
+    return Promise.resolve(score);
+  };
+  const demanding = guarded(policyOf({ what, demand: { trust: 0.5 } }), { trust });
+  await demanding.pass(call("audit.read"));
+  assert.ok(questions > 0);
+  for (score of [0.49, null])
+    await assert.rejects(demanding.pass(call("audit.read")), {
+      code: "capability-missing",
+      reason: "trust/r",
+    });
+  const trial = guarded(policyOf({ what, demand: { trust: 0.5 } }, "dry-run"), { trust });
+  await trial.pass(call("audit.read"));
+  assert.deepEqual(
+    trial.records.map(({ outcome }) => outcome),
+    ["dry-run:trust/r"],
+  );
+  questions = 0;
+  await guarded(policyOf({ what, demand: { posture: 1 } }), { trust }).pass(call("audit.read"));
+  assert.equal(questions, 0);
 });

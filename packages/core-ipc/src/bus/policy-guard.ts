@@ -1,6 +1,12 @@
 import { VERBS } from "@sesame/core-authority";
-import { Enforcer, type Finding, type Policy, type PolicyCall } from "@sesame/core-policy";
-import { Denial, type AuditRecord, type Clock } from "@sesame/core-types";
+import {
+  demandsTrust,
+  Enforcer,
+  type Finding,
+  type Policy,
+  type PolicyCall,
+} from "@sesame/core-policy";
+import { Denial, type AuditRecord, type Clock, type Identity } from "@sesame/core-types";
 import { Refusal, type Condition, type GateOptions } from "./gate.ts";
 
 /** A call that has come as far as the policy. */
@@ -12,6 +18,11 @@ export type PolicyGuardOptions = {
   readonly clock: Clock;
   /** Device posture of this process, 0 to 1. */
   readonly posture: number;
+  /**
+   * Trust score of an identity, 0 to 1; null: it could not be measured. Asked only where the policy
+   * demands one.
+   */
+  readonly trust: (identity: Identity) => Promise<number | null>;
   /** Records what a policy on trial would have refused. */
   readonly record: (record: AuditRecord) => void;
   /**
@@ -45,13 +56,23 @@ export function policyGuard(
     policy: () => policies.policy,
     moment: () => ({ wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() }),
     posture: () => posture,
-    // No owner measures the trust of an identity.
-    trust: () => null,
   });
+
+  /** What a policy has to say something about; null: nothing. */
+  async function callOf(asked: AtPolicy): Promise<PolicyCall | null> {
+    const { row, identity, about } = asked;
+    const capability = VERBS.find((verb) => verb === row.needs);
+    if (capability === undefined || row.repair || identity.kind === "daemon") return null;
+    const { profile, names: given } = about();
+    const names = given === "reachable" ? null : given;
+    const { policy } = policies;
+    const trust = policy !== null && demandsTrust(policy) ? await options.trust(identity) : null;
+    return { identity, capability, profile, names, trust };
+  }
 
   return {
     policy: async (asked) => {
-      const call = callOf(asked);
+      const call = await callOf(asked);
       if (call === null) return;
       if (policies.isMissing) throw new Denial("policy-missing");
       const verdict = enforcer.ask(call);
@@ -72,7 +93,7 @@ export function policyGuard(
     },
 
     approval: async (asked) => {
-      const call = callOf(asked);
+      const call = await callOf(asked);
       if (call === null) return;
       const verdict = enforcer.ask(call);
       const isDemanded = verdict?.policy.mode === "enforce" && verdict.approval !== null;
@@ -84,14 +105,6 @@ export function policyGuard(
       enforcer.count(call);
     },
   };
-}
-
-/** What a policy has to say something about; null: nothing. */
-function callOf({ row, identity, about }: AtPolicy): PolicyCall | null {
-  const capability = VERBS.find((verb) => verb === row.needs);
-  if (capability === undefined || row.repair || identity.kind === "daemon") return null;
-  const { profile, names } = about();
-  return { identity, capability, profile, names: names === "reachable" ? null : names };
 }
 
 function wordsOf({ condition, rule }: { readonly condition: string } & Pick<Finding, "rule">) {

@@ -2,18 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { RUNS } from "../../../../test/helpers/runs.ts";
-import { sources } from "../../../../test/helpers/sources.ts";
 import { DAY_MS, logOf, type Given } from "./entries.test-helper.ts";
-import {
-  FACTORS,
-  measure,
-  NO_CONDUCT,
-  observe,
-  scoreOf,
-  type Conduct,
-  type FactorName,
-  type Measures,
-} from "./score.ts";
+import { Conducts, type Conduct } from "./conducts.ts";
+import { FACTORS, measure, scoreOf, type FactorName, type Measures } from "./score.ts";
 import type { Finding } from "./watch.ts";
 
 const names = Object.keys(FACTORS) as FactorName[];
@@ -72,14 +63,16 @@ test("[SIGNAL-8] a lower value never raises the score, nor does silence about a 
 });
 
 function conductOf(given: readonly Given[], now = NOW): Conduct {
-  return logOf(given).reduce((conduct, entry) => observe(conduct, "ci", entry, now), NO_CONDUCT);
+  const conducts = new Conducts({ declared: () => null, isHuman: () => false });
+  for (const entry of logOf(given)) conducts.take(entry);
+  return conducts.of("ci", now);
 }
 
 test("conduct counts the calls of the identity, for 90 days, and its age for ever", () => {
   const long = NOW - 90 * DAY_MS;
   const conduct = conductOf([
     { time: long, outcome: "refused:fault" },
-    { time: long + 1 },
+    { time: long + DAY_MS },
     { time: NOW, outcome: "refused:capability-missing/expired" },
     { time: NOW, outcome: "refused:rate-limited" },
     { time: NOW, outcome: "refused:secret-not-found" },
@@ -90,6 +83,7 @@ test("conduct counts the calls of the identity, for 90 days, and its age for eve
   assert.deepEqual(conduct, { calls: 4, notAllowed: 2, failed: 1, since: long });
 });
 
+const NO_CONDUCT: Conduct = { calls: 0, notAllowed: 0, failed: 0, since: null };
 const evidence = { conduct: NO_CONDUCT, findings: [], proofs: [], log: null, nowMs: NOW } as const;
 
 test("each factor is what the log has of it, and nothing is measured without evidence", () => {
@@ -146,10 +140,4 @@ test("[SIGNAL-8] a further refusal or finding never raises the score", () => {
     ),
     { numRuns: RUNS },
   );
-});
-
-test("[SIGNAL-2] no daemon and nothing below the command reads signals", () => {
-  // SECURITY: a score that decided would be a right that no record and no grant gives.
-  for (const { path, text } of sources("packages/*/src/**/*.ts"))
-    if (!path.startsWith("packages/cli/")) assert.ok(!text.includes("/signals/"), path);
 });

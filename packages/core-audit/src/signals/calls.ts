@@ -1,5 +1,5 @@
 import { MESSAGES, type Capability, type MessageName } from "@sesame/core-types";
-import type { AuditEntry } from "@sesame/core-audit";
+import type { AuditEntry } from "../entry.ts";
 
 /** How a call ended, as the log has it. */
 export type Ending = "done" | "not-allowed" | "failed";

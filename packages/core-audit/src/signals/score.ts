@@ -1,6 +1,5 @@
-import type { AuditEntry } from "@sesame/core-audit";
 import type { Authentication } from "@sesame/core-types";
-import { callOf } from "./calls.ts";
+import { DAY_MS, MEMORY_DAYS, type Conduct } from "./conducts.ts";
 import type { Finding } from "./watch.ts";
 
 /** What a score is made of, with its weight; together 100. docs/SIGNALS.md, Score. */
@@ -26,18 +25,8 @@ export type Score = {
   readonly confidence: number;
 };
 
-/** What somebody did, as far as the log goes. */
-export type Conduct = {
-  readonly calls: number;
-  readonly notAllowed: number;
-  readonly failed: number;
-  /** Unix milliseconds of its first entry; null if there is none. */
-  readonly since: number | null;
-};
-
 /** What stands in for a factor of which nothing is known, when the ceiling is computed. */
 const NEUTRAL = 0.5;
-const DAY_MS = 24 * 60 * 60 * 1_000;
 const AGES = [
   { days: 7, value: 0.3 },
   { days: 30, value: 0.5 },
@@ -45,24 +34,8 @@ const AGES = [
 ] as const;
 const PROOFS: Readonly<Record<Authentication, number>> = { none: 0, key: 0.5, "key-and-pid": 1 };
 
-export const NO_CONDUCT: Conduct = { calls: 0, notAllowed: 0, failed: 0, since: null };
-
-/** Milliseconds for which conduct and findings count. */
-export const MEMORY_MS = 90 * DAY_MS;
-
-/** The conduct with one more entry of the log, if it is about this identity. */
-export function observe(conduct: Conduct, name: string, entry: AuditEntry, nowMs: number): Conduct {
-  if (entry.actor?.name !== name || entry.control !== null) return conduct;
-  const since = Math.min(conduct.since ?? entry.time, entry.time);
-  const call = callOf(entry);
-  if (call === null || nowMs - entry.time >= MEMORY_MS) return { ...conduct, since };
-  return {
-    calls: conduct.calls + 1,
-    notAllowed: conduct.notAllowed + (call.ending === "not-allowed" ? 1 : 0),
-    failed: conduct.failed + (call.ending === "failed" ? 1 : 0),
-    since,
-  };
-}
+/** Entries of the log that are looked at, the latest. */
+export const LOOK_BACK = 500_000;
 
 export type Evidence = {
   readonly conduct: Conduct;
@@ -81,7 +54,7 @@ export function measure({ conduct, findings, proofs, log, nowMs }: Evidence): Me
   // thins out the other.
   const done = calls - notAllowed - failed;
   const share = (bad: number): number | null => (done + bad === 0 ? null : done / (done + bad));
-  const fresh = findings.filter(({ time }) => nowMs - time < MEMORY_MS);
+  const fresh = findings.filter(({ time }) => nowMs - time < MEMORY_DAYS * DAY_MS);
   const kinds = new Set(fresh.map(({ rule, what }) => `${rule} ${what}`)).size;
   return {
     identity: proofs.length === 0 ? null : Math.min(...proofs.map((proof) => PROOFS[proof])),

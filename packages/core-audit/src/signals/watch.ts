@@ -1,4 +1,4 @@
-import type { AuditEntry } from "@sesame/core-audit";
+import type { AuditEntry } from "../entry.ts";
 import { hasCapability, type Capability } from "@sesame/core-types";
 import { callOf, type LoggedCall } from "./calls.ts";
 import {
@@ -162,7 +162,7 @@ function isNew(set: Set<string>, word: string, most: number): boolean {
 }
 
 /** Sets; of too many the one goes that came first. */
-function remember<V>(map: Map<string, V>, key: string, value: V): void {
+export function remember<V>(map: Map<string, V>, key: string, value: V): void {
   map.delete(key);
   map.set(key, value);
   const [oldest] = map.keys();

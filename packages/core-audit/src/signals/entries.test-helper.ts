@@ -1,4 +1,4 @@
-import type { AuditActor, AuditEntry } from "@sesame/core-audit";
+import type { AuditActor, AuditEntry } from "../entry.ts";
 
 // What the tests of this folder share: entries as a log holds them.
 

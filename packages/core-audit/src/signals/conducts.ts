@@ -1,0 +1,112 @@
+import type { AuditEntry } from "../entry.ts";
+import { callOf } from "./calls.ts";
+import { Watch, remember, type Finding, type WatchOptions } from "./watch.ts";
+
+/** What somebody did, as far as the log goes. */
+export type Conduct = {
+  readonly calls: number;
+  readonly notAllowed: number;
+  readonly failed: number;
+  /** Unix milliseconds of its first entry; null if there is none. */
+  readonly since: number | null;
+};
+
+export const DAY_MS = 24 * 60 * 60 * 1_000;
+/** Days for which calls and findings count, the present one included. */
+export const MEMORY_DAYS = 90;
+/** Different findings about one party that are kept. */
+const MAX_FINDINGS = 256;
+
+type Calls = { calls: number; notAllowed: number; failed: number };
+
+type Past = {
+  since: number;
+  /** By the number of the day, UTC. */
+  readonly days: Map<number, Calls>;
+  /** The latest of each kind. */
+  readonly findings: Map<string, Finding>;
+};
+
+/**
+ * What everybody in a log did, taken entry by entry in the log's order, in bounded memory. The same
+ * entries give the same conduct, whoever reads them and when.
+ */
+export class Conducts {
+  readonly #watch: Watch;
+  readonly #pasts = new Map<string, Past>();
+
+  constructor(options: WatchOptions) {
+    this.#watch = new Watch(options);
+  }
+
+  /** What stands out with this entry. */
+  take(entry: AuditEntry): readonly Finding[] {
+    const found = this.#watch.take(entry);
+    const { actor, control, time } = entry;
+    const name = actor?.name ?? null;
+    if (name !== null && control === null) this.#note(this.#past(name, time), entry);
+    for (const finding of found) {
+      if (finding.who === null || finding.who !== name) continue;
+      const { findings } = this.#past(name, time);
+      keep(findings, `${finding.rule} ${finding.what}`, finding, MAX_FINDINGS);
+    }
+    return found;
+  }
+
+  of(name: string, nowMs: number): Conduct {
+    const past = this.#pasts.get(name);
+    const sum = { calls: 0, notAllowed: 0, failed: 0 };
+    for (const [day, { calls, notAllowed, failed }] of past?.days ?? []) {
+      if (day <= dayOf(nowMs) - MEMORY_DAYS) continue;
+      sum.calls += calls;
+      sum.notAllowed += notAllowed;
+      sum.failed += failed;
+    }
+    return { ...sum, since: past?.since ?? null };
+  }
+
+  /** Of each kind the latest. */
+  findings(name: string): readonly Finding[] {
+    return [...(this.#pasts.get(name)?.findings.values() ?? [])];
+  }
+
+  #past(name: string, time: number): Past {
+    const known = this.#pasts.get(name);
+    if (known !== undefined) return known;
+    const made: Past = { since: time, days: new Map(), findings: new Map() };
+    remember(this.#pasts, name, made);
+    return made;
+  }
+
+  #note(past: Past, entry: AuditEntry): void {
+    past.since = Math.min(past.since, entry.time);
+    const call = callOf(entry);
+    if (call === null) return;
+    const day = dayOf(entry.time);
+    const { calls, notAllowed, failed } = past.days.get(day) ?? NO_CALLS;
+    keep(
+      past.days,
+      day,
+      {
+        calls: calls + 1,
+        notAllowed: notAllowed + (call.ending === "not-allowed" ? 1 : 0),
+        failed: failed + (call.ending === "failed" ? 1 : 0),
+      },
+      MEMORY_DAYS,
+    );
+  }
+}
+
+const NO_CALLS: Readonly<Calls> = { calls: 0, notAllowed: 0, failed: 0 };
+
+function dayOf(ms: number): number {
+  return Math.floor(ms / DAY_MS);
+}
+
+/** Sets; of too many the one goes that was set longest ago. */
+function keep<K, V>(map: Map<K, V>, key: K, value: V, most: number): void {
+  map.delete(key);
+  map.set(key, value);
+  const [oldest] = map.keys();
+  if (map.size > most && oldest !== undefined) map.delete(oldest);
+}

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { AuditEntry, Evidence } from "@sesame/core-audit";
+import { DAY_MS, logOf } from "../../../core-audit/src/signals/entries.test-helper.ts";
+import { Scores } from "./scores.ts";
+
+const NOW = 100 * DAY_MS;
+const GOOD = { time: NOW };
+const BAD = { time: NOW, outcome: "refused:capability-missing" };
+
+/** Entries numbered from 1, and scores over the first of them. */
+function scoresOver(entries: readonly AuditEntry[], log: Evidence["log"] = "whole") {
+  let reads = 0;
+  const scores = new Scores({
+    record: { declared: () => null, isHuman: () => false },
+    // eslint-disable-next-line @typescript-eslint/require-await
+    entries: async function* () {
+      reads++;
+      yield* entries;
+    },
+    verify: () => Promise.resolve(log),
+    proofs: () => ["key-and-pid"],
+    wallMs: () => NOW,
+  });
+  return { scores, reads: () => reads };
+}
+
+const entries = (count: number, given = GOOD): AuditEntry[] =>
+  logOf(Array.from({ length: count + 1 }, () => given)).slice(1);
+
+test("[SIGNAL-9] the log is read once, and entries count as they are recorded", async () => {
+  // SECURITY: whoever misbehaves after the first question would keep its score.
+  const { scores, reads } = scoresOver(entries(20));
+  const before = await scores.of("ci");
+  assert.equal(await scores.of("ci"), before);
+  for (const entry of entries(40, BAD).slice(20)) scores.take(entry);
+  assert.ok((await scores.of("ci")) < before);
+  assert.equal(reads(), 1);
+});
+
+test("[SIGNAL-9] what is recorded while the log is read counts, and once", async () => {
+  const all = entries(40, BAD);
+  const { scores } = scoresOver(all.slice(0, 20));
+  const asked = scores.of("ci");
+  for (const entry of all.slice(10)) scores.take(entry);
+  const { scores: fresh } = scoresOver(all);
+  assert.equal(await asked, await fresh.of("ci"));
+});
+
+test("[SIGNAL-9] nothing of a log that was changed counts, and it is looked at again", async () => {
+  // SECURITY: a log that somebody has written himself would praise him.
+  const good = await scoresOver(entries(50)).scores.of("ci");
+  const { scores } = scoresOver(entries(50), "changed");
+  const bad = await scores.of("ci");
+  assert.ok(bad < good);
+  assert.equal(await scores.of("ci"), bad);
+});
