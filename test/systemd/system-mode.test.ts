@@ -30,6 +30,8 @@ function machine(): Machine {
   return booted;
 }
 
+type Signals = { readonly score: number; readonly confidence: number };
+
 const asUser = ({ uid, home }: User): As => ({ uid, env: { HOME: home } });
 
 function sesame(user: User, args: readonly string[], input = ""): Promise<Ran> {
@@ -172,6 +174,26 @@ describe("sesame daemon install --system", { skip }, () => {
     assert.deepEqual(bad, []);
     assert.equal(exit, 0);
     assert.ok(checks.some(({ name }) => name === "suite's folder"));
+  });
+
+  test("score and alerts come from a log that the user cannot read", async () => {
+    const { score, confidence } = (await json(ANN, ["trust", "show", "ci"])) as Signals;
+    assert.ok(score > 0 && confidence > 0);
+    const script = `
+      umask 077
+      printf '#!/bin/sh\\ncat >> "$HOME/alerted"\\n' > "$HOME/hook"
+      chmod 700 "$HOME/hook"
+      printf '{"command":["%s/hook"],"actions":["secret.list"]}' "$HOME" > "$HOME/alerts.json"
+      sesame alerts run --config "$HOME/alerts.json" &
+      until [ -s "$HOME/.local/state/pds/alerts.json" ]; do sleep 0.1; done
+      sesame --as ci secret list
+      until grep -q secret.list "$HOME/alerted"; do sleep 0.1; done
+      kill $!
+      wait
+      cat "$HOME/alerted"
+    `;
+    const told = await machine().must(["timeout", "60", "sh", "-c", script], asUser(ANN));
+    assert.match(told, /"who":"ci","what":"secret\.list default/);
   });
 
   test("who it is that connects is on record, with its unit", async () => {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { LOOK_BACK, tailAudit, Watch, type AuditEntry } from "@sesame/core-audit";
 import { EXIT_CODES } from "@sesame/core-types";
 import { pathsOf, type Context } from "../context.ts";
+import { withLog, type LogSource } from "../io/audit-log.ts";
 import { CursorFile, type Cursor } from "../io/alert-cursor.ts";
 import { privateFile, sinksOf, type Sink } from "../io/alert-sinks.ts";
 import { print } from "../io/print.ts";
@@ -19,23 +20,35 @@ const RETRY_MS = [1_000, 5_000] as const;
 
 /** Follows the audit log and sends what stands out, until it is stopped. */
 export async function alertsRun(context: Context, flags: AlertFlags): Promise<Outcome> {
-  const paths = pathsOf(context);
   const config = configOf(context, flags);
-  const sinks = sinksOf(config);
-  const file = new CursorFile(paths);
+  const file = new CursorFile(pathsOf(context));
   const ended = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => ended.abort());
-  const begin = file.read() ?? (await lastOf(paths.audit));
+  await withLog(context, (log) => follow(context, { config, file, log, signal: ended.signal }));
+  return { text: "", data: undefined };
+}
+
+type Following = {
+  readonly config: AlertConfig;
+  readonly file: CursorFile;
+  readonly log: LogSource;
+  readonly signal: AbortSignal;
+};
+
+async function follow(context: Context, { config, file, log, signal }: Following): Promise<void> {
+  const { audit } = pathsOf(context);
+  const sinks = sinksOf(config);
+  const begin = file.read() ?? (await lastOf(audit, log));
   if (begin !== null) file.write(begin);
   let last = begin;
-  const after = begin === null ? -1 : await placeOf(paths.audit, begin);
+  const after = begin === null ? -1 : await placeOf(audit, begin, log);
   const live = { record: recordFor(context) };
   const watch = new Watch({
     declared: (name) => live.record.declared(name),
     isHuman: (name) => live.record.isHuman(name),
   });
-  const { signal } = ended;
-  for await (const entry of tailAudit(paths.audit, { count: LOOK_BACK, follow: true, signal })) {
+  const options = { ...log, count: LOOK_BACK, follow: true, signal };
+  for await (const entry of tailAudit(audit, options)) {
     if (entry.action === "bus.reload") live.record = recordFor(context);
     const alerts = alertsIn(entry, watch, config);
     if (entry.seq <= after) continue;
@@ -44,7 +57,6 @@ export async function alertsRun(context: Context, flags: AlertFlags): Promise<Ou
     if (alerts.length > 0) file.write(last);
   }
   if (last !== null) file.write(last);
-  return { text: "", data: undefined };
 }
 
 /** Sends a made-up alert to every place; exit code 69 unless each took it. */
@@ -109,17 +121,17 @@ function reasonOf(thrown: unknown): string {
 }
 
 /** The number after which entries are news; where another log stands now, all of it is. */
-async function placeOf(audit: string, { seq, hash }: Cursor): Promise<number> {
+async function placeOf(audit: string, { seq, hash }: Cursor, log: LogSource): Promise<number> {
   let first: number | null = null;
-  for await (const entry of tailAudit(audit, { count: LOOK_BACK })) {
+  for await (const entry of tailAudit(audit, { ...log, count: LOOK_BACK })) {
     first ??= entry.seq;
     if (entry.seq === seq) return entry.hash === hash ? seq : -1;
   }
   return first !== null && first > seq ? seq : -1;
 }
 
-async function lastOf(audit: string): Promise<Cursor | null> {
+async function lastOf(audit: string, log: LogSource): Promise<Cursor | null> {
   let last: Cursor | null = null;
-  for await (const { seq, hash } of tailAudit(audit, { count: 1 })) last = { seq, hash };
+  for await (const { seq, hash } of tailAudit(audit, { ...log, count: 1 })) last = { seq, hash };
   return last;
 }

@@ -61,17 +61,20 @@ export function pathsFrom(env: Environment, folder: string = SYSTEM_FOLDER): Pat
   return {
     ...systemPaths(suite),
     config,
+    state: stateIn(env),
     keys: join(config, "keys"),
     recordLock: join(recordFolder(suite.user), "record.lock"),
   };
 }
 
+/** What commands of this user remember. */
+function stateIn(env: Environment): string {
+  return join(absolute(env["XDG_STATE_HOME"]) ?? join(homeIn(env), ".local", "state"), "pds");
+}
+
 function userPaths(env: Environment): Paths {
   const config = configIn(env);
-  const state = join(
-    absolute(env["XDG_STATE_HOME"]) ?? join(homeIn(env), ".local", "state"),
-    "pds",
-  );
+  const state = stateIn(env);
   const base = absolute(env["XDG_RUNTIME_DIR"]) ?? loginDirectory();
   if (base === null)
     throw new Fault(
