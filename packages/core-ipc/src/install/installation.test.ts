@@ -75,6 +75,33 @@ test("[INSTALL-1] a record with any byte changed is refused", (t) => {
   }
 });
 
+test("[INSTALL-1] a whole record in another form is another release's, and not damaged", (t) => {
+  const path = place(t);
+  saveInstallation(suite, path, RECORD, ROOT);
+  const [, body = ""] = readFileSync(path, "latin1").split(/(?<=^signature = "[0-9a-f]{128}"\n)/);
+  const resigned = (text: string): void => {
+    const signature = suite.ed25519Sign(ROOT, Buffer.from(`sesame installation v1\n${text}`));
+    writeFileSync(path, `signature = "${Buffer.from(signature).toString("hex")}"\n${text}`);
+  };
+  resigned(body);
+  assert.ok(loadInstallation(suite, path) !== null);
+  for (const other of [
+    body.replace("version = 2", "version = 3"),
+    body.replaceAll(/^former = .*\n/gm, ""),
+    body.replaceAll(/^(kind = .*\n)/gm, '$1colour = "red"\n'),
+  ]) {
+    assert.notEqual(other, body);
+    resigned(other);
+    assert.throws(() => loadInstallation(suite, path), {
+      exit: "config",
+      message: /another release of sesame wrote it/,
+    });
+    // SECURITY: a changed record would pass for one to be put up with.
+    writeFileSync(path, readFileSync(path, "latin1").replace("root_key", "boot_key"));
+    assert.throws(() => loadInstallation(suite, path), { exit: "integrity" });
+  }
+});
+
 test("[INSTALL-1] a record that is cut, extended or signed by another key is refused", (t) => {
   const path = place(t);
   saveInstallation(suite, path, RECORD, ROOT);

@@ -1,7 +1,7 @@
 import type { Suite } from "@sesame/core-crypto";
 import { Fault, fromHex, toHex, type Identity } from "@sesame/core-types";
 import { readBounded, replaceOffered } from "../io/files.ts";
-import { nextSerial, parseRecord, recordText, type Installation } from "./record.ts";
+import { nextSerial, parseRecord, recordText, rootKeyIn, type Installation } from "./record.ts";
 
 // The installation record: who belongs to this installation, signed by its root key. The first
 // line is the signature, over a type prefix and every byte after that line.
@@ -36,7 +36,8 @@ export function saveInstallation(
  * Reads and verifies the record.
  *
  * @returns null if there is no installation
- * @throws {Fault} integrity, if the signature or the content is not right
+ * @throws {Fault} integrity, if the signature is not right; config, if it is, and another release
+ *   wrote the record
  */
 export function loadInstallation(suite: Suite, path: string): Installation | null {
   const file = readBounded(path, MAX_BYTES);
@@ -45,16 +46,21 @@ export function loadInstallation(suite: Suite, path: string): Installation | nul
   const match = FIRST_LINE.exec(text);
   const body = text.slice(match?.[0].length ?? 0);
   const signature = fromHex(match?.[1] ?? "");
-  const installation = match === null || signature === null ? null : parseRecord(body);
-  if (
-    installation === null ||
-    signature === null ||
-    !suite.ed25519Verify(installation.rootKey, signed(body), signature)
-  )
+  const installation = parseRecord(body);
+  const rootKey = installation?.rootKey ?? rootKeyIn(body);
+  const isSigned =
+    signature !== null && rootKey !== null && suite.ed25519Verify(rootKey, signed(body), signature);
+  if (!isSigned)
     throw new Fault(
       "integrity",
       `${path} is damaged or was changed: its signature does not fit`,
       "restore it from a backup; do not edit it",
+    );
+  if (installation === null)
+    throw new Fault(
+      "config",
+      `${path} is whole, but another release of sesame wrote it, in a form that this one does not read`,
+      "use the release that wrote it; or move CFG away and set up anew: `sesame init`",
     );
   return installation;
 }

@@ -296,7 +296,9 @@ export class RecordInForce {
       if (found !== null) return found;
     } catch (cause) {
       if (!(cause instanceof Fault)) throw cause;
-      throw new Denial("record-refused", "it is damaged or was changed");
+      const isForeign = cause.exit === "config";
+      const why = isForeign ? "another release wrote it" : "it is damaged or was changed";
+      throw new Denial("record-refused", why);
     }
     throw new Denial("record-refused", "there is none");
   }

@@ -59,6 +59,12 @@ export function parseRecord(text: string): Installation | null {
   return recordText(installation) === text ? installation : null;
 }
 
+/** The key that a record names, of whatever release; null if it names none. */
+export function rootKeyIn(text: string): Uint8Array | null {
+  const [head = ""] = text.split(SEPARATOR);
+  return keyOf(fields(head)["root_key"]);
+}
+
 /** A whole number that the next one still fits behind. */
 export function isSerial(serial: number): boolean {
   return Number.isSafeInteger(serial) && serial >= 0 && serial < Number.MAX_SAFE_INTEGER;
