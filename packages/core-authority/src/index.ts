@@ -43,7 +43,7 @@ export {
   type Revoker,
   type Standing,
 } from "./ledger.ts";
-export type { Ending } from "./ledger-state.ts";
+export { ENDINGS, type Ending } from "./ledger-state.ts";
 export * as authorityLimits from "./limits.ts";
 export { isPattern, matches } from "./pattern.ts";
 export { REASONS, WIRE_DENIAL, type Reason } from "./reasons.ts";

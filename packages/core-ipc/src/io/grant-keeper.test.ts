@@ -340,6 +340,41 @@ test("[AUTH-45] every end is on record once, also if the log could not be writte
   assert.deepEqual(ended, [`${one.grant.id} revoked`, `${two.grant.id} heartbeat-missed`]);
 });
 
+test("[AUTH-45] an end that a crash kept off the record is on it after the next start", async () => {
+  // SECURITY: who kills the owner at the right instant would hide that a right was taken away.
+  const [one, two, last] = [given(), given(), given()];
+  for (const grant of [one, two, last]) await keeper.issue([grant], operator);
+  // It is killed while it waits for the log.
+  audit = () => Promise.withResolvers<void>().promise;
+  await keeper.revoke(one.grant.id, operator);
+  const state = readFileSync(path);
+  await keeper.revoke(two.grant.id, operator);
+  // Between the two files: the second grant has not ended.
+  const left = join(folder, "left.state");
+  writeFileSync(left, state);
+  writeFileSync(`${left}.ends`, readFileSync(`${path}.ends`));
+  audit = (more) => Promise.resolve(void records.push(...more));
+  const next = open("one", installation, left);
+  assert.equal(next.size, 2);
+  await next.revoke(last.grant.id, operator);
+  await next.close();
+  const recordedOf = ({ grant }: SignedGrant): number =>
+    records.filter(({ object }) => object === `grant:${grant.id} to ci`).length;
+  assert.deepEqual([one, two, last].map(recordedOf), [1, 0, 1]);
+  // Recorded, and on disk as recorded: another start has nothing to say.
+  const again = open("one", installation, left);
+  await again.revoke(two.grant.id, operator);
+  await again.close();
+  assert.deepEqual([one, two, last].map(recordedOf), [1, 1, 1]);
+});
+
+test("[AUTH-45] a damaged list of ends is told, and keeps nobody from starting", async () => {
+  await keeper.close();
+  writeFileSync(`${path}.ends`, "not one of ours");
+  await open().close();
+  assert.match(logged.join(), /grants\.state\.ends is damaged/);
+});
+
 test("[AUTH-31] where the machine's start has no name, every start of the daemon is one", async () => {
   await keeper.issue([given()], operator);
   assert.equal(open(null).size, 0);

@@ -2,7 +2,6 @@ import {
   AuthorityError,
   GrantBook,
   type Asking,
-  type Ended,
   type Ending,
   type Held,
   type Now,
@@ -27,6 +26,7 @@ import {
 import { Refusal, type Asked, type Grants, type Permit } from "../bus/gate.ts";
 import { byId, grantTrust } from "../install/grant-trust.ts";
 import type { Installation } from "../install/record.ts";
+import { loadEnds, saveEnds, type UnrecordedEnd } from "./end-list.ts";
 import { damaged, GrantStore } from "./grant-store.ts";
 
 export type GrantKeeperOptions = {
@@ -72,7 +72,9 @@ export class GrantKeeper implements Grants {
   #writing: Promise<void> | null = null;
   #unsaved = false;
   #savedAtMs: number;
-  #unrecorded: Ended[] = [];
+  #unrecorded: UnrecordedEnd[];
+  /** Whether others are unrecorded than on disk. */
+  #endsChanged = false;
   #recording = false;
 
   constructor(options: GrantKeeperOptions) {
@@ -85,6 +87,10 @@ export class GrantKeeper implements Grants {
     this.#store = new GrantStore(options.suite, options.path);
     this.#book = this.#open();
     this.#savedAtMs = options.now().bootMs;
+    // What a crash kept from being put on record is, now; what it kept from ending lives on.
+    this.#unrecorded = loadEnds(`${options.path}.ends`, options.log).filter(
+      ({ id }) => (this.#book?.chain(id, this.#self, options.now()) ?? null) === null,
+    );
     this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
   }
 
@@ -282,12 +288,18 @@ export class GrantKeeper implements Grants {
 
   /** What has ended stays ended, so it is on disk before anything is built on it. */
   #noticeEnds(): void {
+    if (this.#takeEnds()) this.#saveSoon();
+  }
+
+  /** False if nothing has ended since the last call. */
+  #takeEnds(): boolean {
     const ends = this.#book?.tick(this.#options.now()) ?? [];
-    if (ends.length === 0) return;
-    this.#saveSoon();
+    if (ends.length === 0) return false;
     this.#unrecorded.push(...ends);
+    this.#endsChanged = true;
     for (const { id, why } of ends) this.#options.ended(id, why);
     void this.#record();
+    return true;
   }
 
   #saveSoon(): void {
@@ -318,6 +330,9 @@ export class GrantKeeper implements Grants {
     this.#unsaved = false;
     this.#savedAtMs = this.#options.now().bootMs;
     try {
+      this.#takeEnds();
+      if (this.#endsChanged) saveEnds(`${this.#options.path}.ends`, this.#unrecorded);
+      this.#endsChanged = false;
       await this.#store.write(this.#book);
     } catch (cause) {
       this.#unsaved = true;
@@ -333,6 +348,9 @@ export class GrantKeeper implements Grants {
     try {
       await this.#options.audit(batch.map((end) => this.#recordOf(end)));
       this.#unrecorded = this.#unrecorded.slice(batch.length);
+      // Soon enough: what is on record by then is there twice after a crash.
+      this.#endsChanged = true;
+      this.#unsaved = true;
     } catch (cause) {
       this.#options.log("warn", "ends of grants not recorded yet", { reason: String(cause) });
     } finally {
@@ -340,7 +358,7 @@ export class GrantKeeper implements Grants {
     }
   }
 
-  #recordOf({ id, delegatee, why, origin }: Ended): AuditRecord {
+  #recordOf({ id, delegatee, why, origin }: UnrecordedEnd): AuditRecord {
     const through = origin === id ? "" : ` through grant:${origin}`;
     return {
       action: "grant.end",
