@@ -164,4 +164,7 @@ test("[POLICY-13] a policy that would hold back nothing is neither signed nor in
   const ran = home.run(["policy", "sign", file("rules.json")], `${PASSWORD}\n`);
   assert.equal(ran.exit, DATA);
   assert.match(ran.err, /policy-unheld: rule x: no policy holds back what takes lock/);
+  const free = home.run(["policy", "test", "operator", "lock"]);
+  assert.equal(free.exit, 64);
+  assert.match(free.err, /no policy holds back what takes lock/);
 });

@@ -6,6 +6,7 @@ import { readBounded, replaceFile, requireInstallation, type Paths } from "@sesa
 import {
   demandsTrust,
   findings,
+  isHeldAt,
   openPolicy,
   parsePolicy,
   POLICY_OWNERS,
@@ -179,6 +180,12 @@ export function policyTest(
   const capability = VERBS.find((verb) => verb === word);
   if (capability === undefined)
     throw new Fault("usage", `${printable(word)} is no capability`, VERBS.join(", "));
+  if (!POLICY_OWNERS.some((owner) => isHeldAt(owner, capability)))
+    throw new Fault(
+      "usage",
+      `no policy holds back what takes ${capability}`,
+      "docs/POLICY.md, section 4, has what is never held back",
+    );
   if (secret !== null && !isSecretName(secret))
     throw new Denial("name-invalid", "name of a secret");
   return withBus(context, async (bus) => {
