@@ -37,6 +37,8 @@ test("[PANIC-7] the root key ends it by signing this challenge, on this session,
   }
   assert.throws(() => proof.expect(SESSION, signed(proof.challenge(SESSION), {}, OTHER)), refused);
   assert.throws(() => proof.expect(id(3), signed(proof.challenge(SESSION))), refused);
+  const elsewhere = signed(proof.challenge(SESSION), { session: id(3) });
+  assert.throws(() => proof.expect(id(3), elsewhere), refused);
   proof.expect(SESSION, signed(proof.challenge(SESSION)));
 });
 
