@@ -508,8 +508,11 @@ test("[ENROL-17] [ENROL-18] an identity gets new keys while it works, twice, and
   })();
   calls.catch(() => undefined);
   const rotate = (...more: string[]): Promise<Ran> =>
-    home.later(["agent", "rotate", "greedy", ...more], `${PASSWORD}\n`);
-  assert.equal((await home.later(["agent", "rotate", "greedy"], "wrong\n")).exit, DENIED);
+    home.later(["agent", "rotate", "greedy", "--root-key", ...more], `${PASSWORD}\n`);
+  assert.equal(
+    (await home.later(["agent", "rotate", "greedy", "--root-key"], "wrong\n")).exit,
+    DENIED,
+  );
   assert.deepEqual(readFileSync(file), first);
   for (const again of [first, null]) {
     const { exit, err } = await rotate();
@@ -549,7 +552,7 @@ test("[ENROL-17] [ENROL-18] an identity gets new keys while it works, twice, and
   const second = readFileSync(file);
   writeFileSync(file, first);
   assert.equal(home.run(["--as", "greedy", "secret", "list"]).exit, DENIED);
-  const stolen = home.run(["agent", "rotate", "greedy"], `${PASSWORD}\n`);
+  const stolen = home.run(["agent", "rotate", "greedy", "--root-key"], `${PASSWORD}\n`);
   assert.equal(stolen.exit, 76, stolen.err);
   writeFileSync(file, second);
   home.must(["--as", "greedy", "secret", "list"]);
@@ -560,7 +563,10 @@ test("[ENROL-17] a former key lapses by itself, and what is open under it ends",
   const live = await home.connect("greedy");
   const file = join(home.paths.keys, "greedy.key");
   const given = readFileSync(file);
-  assert.equal(home.run(["agent", "rotate", "greedy", "--overlap", "1s"], `${PASSWORD}\n`).exit, 0);
+  assert.equal(
+    home.run(["agent", "rotate", "greedy", "--root-key", "--overlap", "1s"], `${PASSWORD}\n`).exit,
+    0,
+  );
   assert.ok((await live.closed) !== null);
   home.must(["--as", "greedy", "secret", "list"]);
   const present = readFileSync(file);
@@ -574,10 +580,10 @@ test("[ENROL-17] a former key lapses by itself, and what is open under it ends",
 test("[ENROL-19] a rotation that was cut short at any step goes on when it is run again", () => {
   // SECURITY: half a rotation would lock an identity out, or leave keys that the record names to nobody.
   const file = join(home.paths.keys, "greedy.key");
-  const rotate = (): Ran => home.run(["agent", "rotate", "greedy"], `${PASSWORD}\n`);
+  const rotate = (): Ran => home.run(["agent", "rotate", "greedy", "--root-key"], `${PASSWORD}\n`);
   const works = (): void => void home.must(["--as", "greedy", "secret", "list"]);
   // Keys were made and not signed.
-  assert.equal(home.run(["agent", "rotate", "greedy"], "wrong\n").exit, DENIED);
+  assert.equal(home.run(["agent", "rotate", "greedy", "--root-key"], "wrong\n").exit, DENIED);
   const made = readFileSync(`${file}.next`);
   works();
   assert.equal(rotate().exit, 0);
@@ -588,7 +594,11 @@ test("[ENROL-19] a rotation that was cut short at any step goes on when it is ru
   renameSync(file, `${file}.next`);
   writeFileSync(file, replaced, { mode: 0o600 });
   works();
-  assert.equal(home.run(["agent", "rotate", "greedy"]).exit, 0, "nothing is left to sign");
+  assert.equal(
+    home.run(["agent", "rotate", "greedy", "--root-key"]).exit,
+    0,
+    "nothing is left to sign",
+  );
   assert.deepEqual(readFileSync(file), made);
   assert.ok(!existsSync(`${file}.next`));
   works();

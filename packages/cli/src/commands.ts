@@ -376,11 +376,13 @@ export const COMMANDS: readonly Command[] = [
     run: async (context) => (await import("./commands/blocks.ts")).agentBlocked(context),
   },
   {
-    usage: "agent rotate <name>",
-    summary: "give an identity new keys; the former ones are accepted for a while",
+    usage: "agent rotate [name]",
+    summary: "give an identity (else `--as`) new keys; the former ones are accepted for a while",
     flags: [
       ["--overlap <span>", "for how long", "48h"],
       ["--if-older <span>", "only if its keys are older than that, as in 30d"],
+      ["--signer <key>", "ssh-agent:SHA256:… signs from then on"],
+      ["--root-key", "sign with the root key, which asks for its password (the operator's always)"],
     ],
     run: async (context, [name = ""], flags) =>
       (await import("./commands/rotate.ts")).agentRotate(context, name, flags),

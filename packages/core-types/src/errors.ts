@@ -158,7 +158,7 @@ export const DENIALS = {
   "certificate-refused": {
     exit: "denied",
     text: "the certificate was not accepted",
-    hint: "the operator's audit log has the reason; `sesame agent enroll` without a token asks them",
+    hint: "the operator's audit log has the reason; without a token, `sesame agent enroll` asks them",
   },
   "waiting-room-full": {
     exit: "try-later",

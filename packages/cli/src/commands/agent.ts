@@ -7,7 +7,6 @@ import {
   keyFileOf,
   admittedId,
   agentFingerprint,
-  agentKeys,
   certificateStatement,
   createKeyFile,
   createSignerKeyFile,
@@ -41,6 +40,7 @@ import {
   type Result,
 } from "@sesame/core-types";
 import { readWants } from "../agents/rights.ts";
+import { fingerprintIn, offeredKey } from "../io/ssh-signer.ts";
 import { readToken } from "../io/token-file.ts";
 import { oneOf } from "../one-of.ts";
 import { openKeys, pathsOf, withBus, type Context } from "../context.ts";
@@ -204,7 +204,7 @@ async function keysFor(
   if (!there && !mayWait(identities, fresh)) throw new Denial("name-taken", name);
   const wanted = signer === undefined ? null : fingerprintIn(signer);
   if (!there && wanted !== null)
-    await createSignerKeyFile(suite, path, await offered(env["SSH_AUTH_SOCK"], wanted));
+    await createSignerKeyFile(suite, path, await offeredKey(env["SSH_AUTH_SOCK"], wanted));
   const made = there || wanted !== null ? null : createKeyFile(suite, path);
   const keys = made ?? (await openKeys(context));
   if (keys === null) throw new Denial("storage-failed", "key file");
@@ -214,29 +214,6 @@ async function keysFor(
     "exists",
     `${name} signs with ${held ?? "a key in its file"} already`,
     "enrol under another name, or without `--signer`",
-  );
-}
-
-function fingerprintIn(signer: string): string {
-  const fingerprint = /^ssh-agent:(SHA256:[A-Za-z0-9+/]{43})$/.exec(signer)?.[1];
-  if (fingerprint !== undefined) return fingerprint;
-  throw new Fault(
-    "usage",
-    "--signer must be ssh-agent:SHA256:… with a key's fingerprint",
-    "`ssh-add -l` shows the fingerprints",
-  );
-}
-
-/** The public key of an Ed25519 key that the agent has. */
-async function offered(socket: string | undefined, wanted: string): Promise<Uint8Array> {
-  const found = (await agentKeys(socket)).find(({ fingerprint }) => fingerprint === wanted);
-  if (found?.publicKey) return found.publicKey;
-  throw new Fault(
-    found === undefined ? "not-found" : "data",
-    found === undefined
-      ? `the ssh-agent has no key ${wanted}`
-      : `${wanted} is no plain Ed25519 key, so it cannot sign for an identity`,
-    "`ssh-add -l` shows its keys; `ssh-keygen -t ed25519` makes one that fits",
   );
 }
 

@@ -1,35 +1,117 @@
-import { linkSync, renameSync, rmSync } from "node:fs";
+import { closeSync, constants, linkSync, openSync, renameSync, rmSync } from "node:fs";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
-import { createKeyFile, fileFault, loadKeyFile, type IdentityKeys } from "@sesame/core-ipc/daemon";
+import {
+  createImportedKeyFile,
+  createKeyFile,
+  createSignerKeyFile,
+  fileFault,
+  openKeyFile,
+  protectionOf,
+  type HeldKeys,
+} from "@sesame/core-ipc/daemon";
 import { Fault } from "@sesame/core-types";
+import { tryLock } from "@sesame/native";
 
-// Keys on their way into a key file. They are made beside it, and take its place once the record
-// names them: a crash at any step leaves an identity that works, and a rotation that goes on where
-// it was when it is run again.
+const SEED_BYTES = 32;
 
-/** The keys that an identity is to have next; made if there are none. */
-export function nextKeys(path: string): IdentityKeys {
-  const keys = createKeyFile(suite, nextOf(path)) ?? loadKeyFile(suite, nextOf(path));
-  if (keys !== null) return keys;
-  throw new Fault("io", `${nextOf(path)} went away`, "run the command again");
-}
+/**
+ * The key file of an identity, and the keys on their way into it. These are made beside it, in the
+ * form that it has, and take its place once they are in force: a crash at any step leaves an identity
+ * that works, and a rotation that goes on where it was when it is run again.
+ */
+export class RotatingKeys {
+  readonly #path: string;
+  readonly #ask: () => Promise<Uint8Array>;
+  readonly #lock: number;
+  #passphrase: Uint8Array | null = null;
 
-/** The keys that wait, or null. */
-export function waitingKeys(path: string): IdentityKeys | null {
-  return loadKeyFile(suite, nextOf(path));
-}
+  /**
+   * @param ask - for the passphrase, once, if one protects the keys
+   * @throws {Fault} try-later, while another rotation of these keys goes on
+   */
+  constructor(path: string, ask: () => Promise<Uint8Array>) {
+    this.#path = path;
+    this.#ask = ask;
+    this.#lock = takeLock(`${path}.lock`);
+  }
 
-/** Puts them in place; the key file that was there stays beside it, with `.former`. */
-export function placeNextKeys(path: string): void {
-  try {
-    rmSync(`${path}.former`, { force: true });
-    linkSync(path, `${path}.former`);
-    renameSync(nextOf(path), path);
-  } catch (cause) {
-    throw fileFault(cause, path);
+  /** Those of the key file. Throws as openKeyFile; null if there is none. */
+  present(): Promise<HeldKeys | null> {
+    return this.#open(this.#path);
+  }
+
+  /** Those that wait to take its place, or null. */
+  waiting(): Promise<HeldKeys | null> {
+    return this.#open(this.#next);
+  }
+
+  /**
+   * New keys, under the passphrase of the present ones if there is one.
+   *
+   * @param signingKey - that of an ssh-agent; null: in the file as the others
+   */
+  async make(signingKey: Uint8Array | null): Promise<HeldKeys> {
+    const isProtected = protectionOf(suite, this.#path) === "passphrase";
+    const passphrase = isProtected ? await this.#known() : null;
+    if (signingKey !== null) await createSignerKeyFile(suite, this.#next, signingKey, passphrase);
+    else if (passphrase === null) createKeyFile(suite, this.#next);
+    else {
+      const seed = suite.randomBytes(SEED_BYTES);
+      await createImportedKeyFile(suite, this.#next, seed, passphrase);
+      seed.fill(0);
+    }
+    const made = await this.waiting();
+    if (made !== null) return made;
+    throw new Fault("io", `${this.#next} went away`, "run the command again");
+  }
+
+  /** Puts the waiting ones in place; the key file that was there stays beside it, with `.former`. */
+  place(): void {
+    try {
+      rmSync(`${this.#path}.former`, { force: true });
+      linkSync(this.#path, `${this.#path}.former`);
+      renameSync(this.#next, this.#path);
+    } catch (cause) {
+      throw fileFault(cause, this.#path);
+    }
+  }
+
+  /** Ends the use of the files. */
+  close(): void {
+    this.#passphrase?.fill(0);
+    closeSync(this.#lock);
+  }
+
+  get #next(): string {
+    return `${this.#path}.next`;
+  }
+
+  #open(path: string): Promise<HeldKeys | null> {
+    return openKeyFile(suite, path, async () => {
+      const known = await this.#known();
+      const copy = new Uint8Array(new ArrayBuffer(known.length));
+      copy.set(known);
+      return copy;
+    });
+  }
+
+  async #known(): Promise<Uint8Array> {
+    return (this.#passphrase ??= await this.#ask());
   }
 }
 
-function nextOf(path: string): string {
-  return `${path}.next`;
+/** Two rotations at once would each put its keys in the place of the other's. */
+function takeLock(path: string): number {
+  try {
+    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+    if (tryLock(fd)) return fd;
+    closeSync(fd);
+  } catch (cause) {
+    throw fileFault(cause, path);
+  }
+  throw new Fault(
+    "try-later",
+    "the keys of this identity are being rotated already",
+    "wait for the other `sesame agent rotate`, or stop it",
+  );
 }

@@ -146,6 +146,8 @@ test("[ENROL-30] the present key of an active identity alone gives it new keys",
   );
   assert.equal(verdict(rotation(1, 3), second), "key-unknown", "a former key, still accepted");
   assert.equal(verdict(rotation(1, 2), second), "key-unknown", "the same one again");
+  const both = folded(record, [verifiedOf(rotation(1, 2)), verifiedOf(rotation(1, 3))]);
+  assert.deepEqual(both.installation, second, "at once or one after the other");
   const { installation: third } = folded(second, [verifiedOf(rotation(2, 3))]);
   assert.equal(verdict(rotation(1, 2), third), "key-unknown", "an old one after a newer");
   assert.equal(verdict(rotation(8, 9), record), "key-unknown");

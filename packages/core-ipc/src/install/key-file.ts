@@ -112,14 +112,16 @@ export async function createImportedKeyFile(
  * Makes the keys of an identity whose signing key is in an ssh-agent.
  *
  * @param signingKey - Ed25519 public key, 32 bytes
+ * @param passphrase - for the other two; null: none
  * @returns false if the file exists; it is left as it is
  */
 export async function createSignerKeyFile(
   suite: Suite,
   path: string,
   signingKey: Uint8Array,
+  passphrase: Uint8Array | null = null,
 ): Promise<boolean> {
-  const file = await keyFileOf(suite, keysBeside(suite, { publicKey: signingKey }), null);
+  const file = await keyFileOf(suite, keysBeside(suite, { publicKey: signingKey }), passphrase);
   try {
     return createFile(path, file);
   } finally {
