@@ -161,6 +161,7 @@ describe("sesame daemon install", { skip }, () => {
         .sort(),
       [
         ".config/systemd/user/default.target.wants/sesame-headless.target",
+        ".config/systemd/user/sesame-alerts.service",
         ".config/systemd/user/sesame-headless.target",
         ".config/systemd/user/sesame-launcher.service",
         ".config/systemd/user/sesame-profile.service",
@@ -180,6 +181,27 @@ describe("sesame daemon install", { skip }, () => {
     assert.equal(printed, "t0ken\n");
     assert.match(await must(USER_PLACE, ["daemon", "start"]), /Running already/);
     assert.match(await must(USER_PLACE, ["audit", "verify"]), /OK/);
+  });
+
+  test("alerts are sent by a unit of their own, once there is a configuration", async () => {
+    const unit = "sesame-alerts.service";
+    assert.equal(await show(USER_PLACE, unit, "ActiveState"), "inactive");
+    const script = `
+      umask 077
+      printf '#!/bin/sh\\ncat >> /home/user/alerted\\n' > /home/user/hook
+      chmod 700 /home/user/hook
+      printf '{"command":["/home/user/hook"],"actions":["secret.list"]}' > "$1/alerts.json"
+    `;
+    await machine().must(["sh", "-c", script, "sh", USER_PLACE.config], USER_PLACE.as);
+    await USER_PLACE.systemctl("start", unit);
+    await eventually("the alert", async () => {
+      await must(USER_PLACE, ["secret", "list"]);
+      const { out } = await machine().run(["cat", "/home/user/alerted"]);
+      return /"who":"operator","what":"secret\.list default/.test(out);
+    });
+    await USER_PLACE.systemctl("stop", unit);
+    assert.equal(await show(USER_PLACE, unit, "Result"), "success");
+    await machine().must(["rm", `${USER_PLACE.config}/alerts.json`]);
   });
 
   test("done again, it leaves running daemons alone", async () => {

@@ -5,6 +5,8 @@ export const BUS_SERVICE = "sesame-profile.service";
 export const VAULT_SERVICE = "sesame-secrets.service";
 /** Only where the user runs the daemons. */
 export const LAUNCHER_SERVICE = "sesame-launcher.service";
+/** Only where the user runs the daemons: sends alerts, where there is a configuration for them. */
+export const ALERTS_SERVICE = "sesame-alerts.service";
 /** Only where the system runs the daemons. */
 export const RECORD_PATH = "sesame-record.path";
 

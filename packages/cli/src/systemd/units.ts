@@ -1,6 +1,14 @@
 import { recordFolder, SERVES, socketFolder, suiteFolder } from "@sesame/core-ipc/daemon";
-import { BUS_HOST, EXIT_CODES, Fault, LAUNCHER, VAULT_OWNER } from "@sesame/core-types";
 import {
+  BUS_HOST,
+  EXIT_CODES,
+  Fault,
+  LAUNCHER,
+  VAULT_OWNER,
+  type ExitClass,
+} from "@sesame/core-types";
+import {
+  ALERTS_SERVICE,
   BUS_SERVICE,
   BUS_SOCKET,
   LAUNCHER_SERVICE,
@@ -95,6 +103,29 @@ export const USER_MODE: Mode = {
         ["LimitCORE", "0"],
         ["LimitMEMLOCK", "64M"],
         ["NoNewPrivileges", "yes"],
+      ],
+    },
+    [ALERTS_SERVICE]: {
+      Unit: [
+        ["Description", "Sesame alerts"],
+        ...initialised(USER_MODE),
+        ["ConditionPathExists", `${USER_MODE.config}/alerts.json`],
+        ...partOfAll(USER_MODE),
+        // It waits for nobody: the log is there before the first daemon and after the last.
+        ["After", BUS_SERVICE],
+        ...RESTARTS,
+      ],
+      // What it starts is the user's own program, which may need whatever the user may.
+      Service: [
+        ["Type", "exec"],
+        ["ExecStart", `${nodeOn(program, "sesame.cjs")} alerts run`],
+        ["UnsetEnvironment", LOADERS],
+        ["Restart", "on-failure"],
+        ["RestartSec", "10"],
+        // Another process sends already; the log is damaged; the configuration is wrong.
+        ["RestartPreventExitStatus", exitsOf("exists", "integrity", "config")],
+        ["UMask", "0077"],
+        ["LimitCORE", "0"],
       ],
     },
   }),
@@ -231,20 +262,30 @@ const RESTARTS: Directives = [
   ["StartLimitBurst", "5"],
 ];
 
-function running({ node, bundles }: Program, { runtime }: Mode, daemon: string): Directives {
-  const finals = FINAL_EXITS.map((exit) => EXIT_CODES[exit].code).sort();
+/** SIGUSR1 would open Node's inspector to every process of this user. */
+function nodeOn({ node, bundles }: Program, bundle: string): string {
+  return `:${quoted(node)} --disable-sigusr1 --no-warnings ${quoted(`${bundles}/${bundle}`)}`;
+}
+
+function exitsOf(...exits: readonly ExitClass[]): string {
+  return exits
+    .map((exit) => EXIT_CODES[exit].code)
+    .sort()
+    .join(" ");
+}
+
+/** Variables that load code. */
+const LOADERS = "NODE_OPTIONS NODE_PATH LD_PRELOAD LD_LIBRARY_PATH";
+
+function running(program: Program, { runtime }: Mode, daemon: string): Directives {
   return [
     ["Type", "notify"],
     ["NotifyAccess", "main"],
-    // SIGUSR1 would open Node's inspector to every process of this user.
-    [
-      "ExecStart",
-      `:${quoted(node)} --disable-sigusr1 --no-warnings ${quoted(`${bundles}/${daemon}.mjs`)}`,
-    ],
-    ["UnsetEnvironment", "NODE_OPTIONS NODE_PATH LD_PRELOAD LD_LIBRARY_PATH"],
+    ["ExecStart", nodeOn(program, `${daemon}.mjs`)],
+    ["UnsetEnvironment", LOADERS],
     ["Restart", "on-failure"],
     ["RestartSec", "1"],
-    ["RestartPreventExitStatus", finals.join(" ")],
+    ["RestartPreventExitStatus", exitsOf(...FINAL_EXITS)],
     ["TimeoutStartSec", "20"],
     ["TimeoutStopSec", "10"],
     ["WatchdogSec", "30"],
