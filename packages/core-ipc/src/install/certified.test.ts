@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import { limits, toHex, type Identity } from "@sesame/core-types";
+import { RUNS } from "../../../../test/helpers/runs.ts";
 import {
   accepted,
   admission,
@@ -16,7 +17,7 @@ import {
 } from "../testing/certificates.ts";
 import { identity } from "../testing/pair.ts";
 import { folded, verified, withCertificate, type Verified } from "./certified.ts";
-import type { Installation } from "./record.ts";
+import { parseRecord, recordText, type Installation } from "./record.ts";
 
 const T = 100;
 const agent = (number: number, changes: Partial<Identity> = {}): Identity => ({
@@ -68,6 +69,21 @@ test("[ENROL-25] what comes in has what the token gives, and of that what it dec
   assert.deepEqual(given(""), ["secret-list", "secret-use"]);
   assert.deepEqual(given("secret-list secret-read"), ["secret-list"]);
   assert.deepEqual(given("secret-use:ci/*"), []);
+});
+
+test("[ENROL-29] what certificates let in, the record can say", () => {
+  // SECURITY: with one token the operator would be kept from ever signing a record again, and so
+  // from revoking the token and whom it let in.
+  for (const wants of ["\t", "secret-list\nsecret-use", "\u00a0", "secret-list\u3000", "\ufeff"])
+    assert.equal(verdict(admission(T, 1, { wants })), "wants-invalid", JSON.stringify(wants));
+  const text = fc.string({ unit: fc.constantFrom(...'secret-list use:*/&+1\t\n"\\é\u00a0') });
+  fc.assert(
+    fc.property(text, (wants) => {
+      const { installation } = folded(open, [verifiedOf(admission(T, 1, { wants }))]);
+      assert.deepEqual(parseRecord(recordText(installation)), installation);
+    }),
+    { numRuns: RUNS },
+  );
 });
 
 test("[ENROL-25] a token lets in as many as it says, and the same one once", () => {

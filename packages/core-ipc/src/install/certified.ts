@@ -17,7 +17,7 @@ import {
   type Certificate,
   type Rotation,
 } from "./certificate.ts";
-import type { Installation } from "./record.ts";
+import { isWants, type Installation } from "./record.ts";
 import { namesFit, tokenId, type Token } from "./token.ts";
 
 // Who belongs to an installation: what the record says, and what certificates have changed since.
@@ -176,7 +176,8 @@ class Roll {
     if (!dominates(token.clearance, clearance)) return "token-clearance";
     if (isReservedName(name) || !namesFit(token.names, name)) return "token-name";
     const capabilities = declared(token.capabilities, wants);
-    if (capabilities === null) return "wants-invalid";
+    // What the record cannot say would keep the root key from ever signing it again.
+    if (capabilities === null || !isWants(wants)) return "wants-invalid";
     if (this.#names.has(name.toLowerCase())) return "name-taken";
     const { noiseKey, sealingKey, signingKey } = rest;
     if ([noiseKey, signingKey].some((one) => this.#keys.has(toHex(one)))) return "key-taken";

@@ -30,11 +30,15 @@ export type Installation = {
 };
 
 const VERSION = 2;
-/** No character that TOML and JSON would write differently. */
 const WANTS = /^[!#-[\]-~ ]{0,1024}$/;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const SEPARATOR = "\n[[identity]]\n";
 const TOKEN_SEPARATOR = "\n[[token]]\n";
+
+/** True for what an identity may have declared: no character that TOML and JSON write differently. */
+export function isWants(wants: string): boolean {
+  return WANTS.test(wants);
+}
 
 export function recordText({ id, rootKey, serial, identities, tokens }: Installation): string {
   const head = lines({ version: VERSION, id, root_key: toHex(rootKey), serial });
@@ -116,7 +120,7 @@ function identityOf(entry: Readonly<Record<string, unknown>>): Identity | null {
   if (typeof keyedMs !== "number" || !isSerial(keyedMs)) return null;
   const former = formerOf(entry["former"]);
   if (former === null) return null;
-  if (!Array.isArray(capabilities) || typeof wants !== "string" || !WANTS.test(wants)) return null;
+  if (!Array.isArray(capabilities) || typeof wants !== "string" || !isWants(wants)) return null;
   if (!noiseKey || !sealingKey || !signingKey) return null;
   const held = capabilitiesOf(capabilities);
   if (held === null) return null;
