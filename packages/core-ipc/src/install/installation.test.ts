@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
-import { Fault } from "@sesame/core-types";
+import { Fault, limits, type Identity } from "@sesame/core-types";
 import { identity } from "../testing/pair.ts";
 import {
   identityOf,
@@ -43,6 +43,24 @@ test("[INSTALL-1] the record comes back as it was signed", (t) => {
   assert.equal(statSync(path).mode & 0o777, 0o600);
   assert.equal(identityOf(loaded ?? RECORD, "ci").kind, "ai");
   assert.throws(() => identityOf(RECORD, "nobody"), { name: "Fault", exit: "config" });
+});
+
+test("[INSTALL-1] a record that is too large to be read again is not written", (t) => {
+  // SECURITY: many guests of a token would leave the user without an installation.
+  const path = place(t);
+  const crowd = (count: number): Installation => ({
+    ...RECORD,
+    identities: Array.from({ length: count }, () => ({ ...guest, wants: "x".repeat(1_024) })),
+  });
+  const [guest] = RECORD.identities as [Identity];
+  saveInstallation(suite, path, crowd(limits.MAX_CERTIFICATES), ROOT, 9);
+  assert.equal(loadInstallation(suite, path)?.identities.length, limits.MAX_CERTIFICATES);
+  const before = readFileSync(path);
+  assert.throws(() => saveInstallation(suite, path, crowd(4 * limits.MAX_CERTIFICATES), ROOT), {
+    name: "Fault",
+    exit: "data",
+  });
+  assert.deepEqual(readFileSync(path), before);
 });
 
 test("the record can be read by whom its directory lets in", (t) => {

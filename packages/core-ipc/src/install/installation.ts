@@ -8,7 +8,8 @@ import { nextSerial, parseRecord, recordText, rootKeyIn, type Installation } fro
 
 const PREFIX = "sesame installation v1\n";
 const FIRST_LINE = /^signature = "([0-9a-f]{128})"\n/;
-const MAX_BYTES = 4 * 1024 * 1024;
+/** Twice what all certificates of one time can add. */
+const MAX_BYTES = 16 * 1024 * 1024;
 
 export type { Installation } from "./record.ts";
 
@@ -16,6 +17,7 @@ export type { Installation } from "./record.ts";
  * Signs with the root key, under the next serial, and replaces the record.
  *
  * @param wallMs - the present, milliseconds
+ * @throws {Fault} data, if it would be too large to be read again
  */
 export function saveInstallation(
   suite: Suite,
@@ -29,6 +31,12 @@ export function saveInstallation(
   if (parseRecord(body) === null) throw new RangeError("the record is not in canonical form");
   const signature = suite.ed25519Sign(rootSeed, signed(body));
   const content = new TextEncoder().encode(`signature = "${toHex(signature)}"\n${body}`);
+  if (content.length > MAX_BYTES)
+    throw new Fault(
+      "data",
+      `the record of ${installation.identities.length} identities does not fit in 16 MiB`,
+      "`sesame agent revoke` those that are not needed any more",
+    );
   replaceOffered(path, content);
 }
 
