@@ -94,6 +94,8 @@ export const ROTATION_WINDOW_MS = 5 * 60_000;
 export const MAX_CERTIFICATE_BYTES = 2_048;
 /** Certificates that an owner keeps until the record is signed again. */
 export const MAX_CERTIFICATES = 4_096;
+/** Of these, rotations of one identity. */
+export const MAX_ROTATIONS = 1_024;
 /** Enrolment tokens of one installation. */
 export const MAX_TOKENS = 32;
 /** Identities that one token lets in. */

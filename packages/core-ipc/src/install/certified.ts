@@ -54,6 +54,7 @@ export const CERTIFICATE_REASONS = [
   "stale",
   "overlap",
   "former-keys-full",
+  "too-often",
   "full",
 ] as const;
 export type CertificateReason = (typeof CERTIFICATE_REASONS)[number];
@@ -97,6 +98,18 @@ export function holderIn(
   const isHolder = ({ signingKey }: Identity): boolean =>
     equalBytes(signingKey, body.present) || equalBytes(signingKey, body.signingKey);
   return identities.find(isHolder) ?? null;
+}
+
+/** How many of these have given an identity its present keys, one after the other. */
+export function rotationsOf({ signingKey }: Identity, given: readonly Verified[]): number {
+  let count = 0;
+  let key = signingKey;
+  for (const { certificate } of given.toReversed()) {
+    if (certificate.form === "admission" || !equalBytes(certificate.body.signingKey, key)) continue;
+    key = certificate.body.present;
+    count++;
+  }
+  return count;
 }
 
 /** What the audit log calls it. */

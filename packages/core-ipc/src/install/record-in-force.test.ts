@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
-import { Denial, limits, type Identity } from "@sesame/core-types";
+import { Denial, limits, type Certified, type Identity } from "@sesame/core-types";
 import {
   accepted,
   admission,
@@ -276,22 +276,34 @@ test("[ENROL-23] beside a record that it has not read yet, an owner keeps what i
 });
 
 test("[ENROL-23] an owner keeps so many certificates, and takes no more until the record is signed", (t) => {
-  // SECURITY: who has one key and patience would fill the disk of every owner.
+  // SECURITY: who has keys and patience would fill the disk of every owner, and who has one key
+  // alone would keep everybody else from coming in.
   const { sign, open } = withToken(t);
-  const agent = { ...identity("ci", { kind: "ai" }), ...keysOf(1), keyedMs: 0 };
-  sign(1_000, { identities: [...without("ci"), agent] });
+  const { MAX_CERTIFICATES, MAX_ROTATIONS } = limits;
+  const rotators = Array.from({ length: MAX_CERTIFICATES / MAX_ROTATIONS }, (_, i) => ({
+    ...identity(`rotator-${i}`, { kind: "ai" }),
+    ...keysOf(i * (MAX_ROTATIONS + 3) + 1_000),
+    keyedMs: 0,
+  }));
+  sign(1_000, { identities: [...without("ci"), ...rotators] });
   const record = open();
   const overlap = { madeMs: NOW_MS, untilMs: NOW_MS };
-  const many = Array.from({ length: limits.MAX_CERTIFICATES }, (_, i) =>
-    accepted(rotation(i + 1, i + 2, overlap)),
-  );
-  record.follow({ serial: record.certificates.serial, certificates: many });
-  assert.equal(record.certificates.certificates.length, limits.MAX_CERTIFICATES);
-  const next = limits.MAX_CERTIFICATES + 1;
-  assert.equal(show(record, rotation(next, next + 1, overlap)), "full");
+  const rotated = (by: number, times: number): Uint8Array => {
+    const from = by * (MAX_ROTATIONS + 3) + 1_000 + times;
+    return rotation(from, from + 1, overlap);
+  };
+  const all: Certified[] = [];
+  for (const [by] of rotators.entries()) {
+    for (let i = 0; i < MAX_ROTATIONS; i++) all.push(accepted(rotated(by, i)));
+    record.follow({ serial: record.certificates.serial, certificates: all });
+    assert.equal(record.certificates.certificates.length, all.length);
+    assert.equal(show(record, rotated(by, MAX_ROTATIONS)), "too-often");
+    if (by === 0) assert.equal(show(record, admission(T, 1)), "in");
+  }
+  assert.equal(show(record, admission(T, 2)), "full");
   sign(2_000, { identities: record.installation.identities });
   assert.equal(record.adopt(record.reread()), true);
-  assert.equal(show(record, rotation(next, next + 1, overlap)), "in");
+  assert.equal(show(record, rotated(0, MAX_ROTATIONS)), "in");
 });
 
 test("[ENROL-25] a clock that is set back gives a token no more time", (t) => {

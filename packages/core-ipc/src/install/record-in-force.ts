@@ -15,6 +15,7 @@ import { loadCertificates, saveCertificates } from "./certificate-file.ts";
 import {
   folded,
   holderIn,
+  rotationsOf,
   verified,
   withCertificate,
   type CertificateReason,
@@ -226,6 +227,8 @@ export class RecordInForce {
     const isFull = this.#certified.length >= limits.MAX_CERTIFICATES;
     const holder = holderIn(this.#installation, one);
     if (holder !== null && isBlocked(holder)) return { is: "refused", reason: "blocked", one };
+    if (holder !== null && rotationsOf(holder, this.#certified) >= limits.MAX_ROTATIONS)
+      return { is: "refused", reason: "too-often", one };
     const next = isFull ? "full" : withCertificate(this.#installation, one);
     return typeof next === "string" ? { is: "refused", reason: next, one } : { is: "good", one };
   }
