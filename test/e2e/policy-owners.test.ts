@@ -133,6 +133,7 @@ test("[POLICY-14] an owner that missed a policy refuses until it has it", async 
   const shown = home.run(["policy", "show"]);
   assert.equal(shown.exit, INTEGRITY);
   assert.match(shown.err, /daemon-secrets has version \d+ and misses a later one/);
+  assert.match(home.run(["doctor"]).out, /policy +daemon-secrets had a later one/);
   assert.match(home.must(["policy", "install", next]), /is in force/);
   assert.match(home.must(["policy", "install", next]), /is in force already/);
   assert.match(home.must(["policy", "show"]), /In force at daemon-profile and daemon-secrets/);

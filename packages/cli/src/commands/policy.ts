@@ -17,17 +17,9 @@ import {
   type Policy,
   type Rule,
 } from "@sesame/core-policy";
-import {
-  BUS_HOST,
-  Denial,
-  DENIALS,
-  Fault,
-  isSecretName,
-  limits,
-  VAULT_OWNER,
-  type Result,
-} from "@sesame/core-types";
+import { Denial, DENIALS, Fault, isSecretName, limits, VAULT_OWNER } from "@sesame/core-types";
 import { pathsOf, withBus, type Context } from "../context.ts";
+import { POLICY_DESKS } from "../io/policy-desks.ts";
 import { askRootKey } from "../io/record.ts";
 import { signalsOf } from "../io/signals.ts";
 import { printable } from "../printable.ts";
@@ -69,23 +61,6 @@ export async function policySign(
   }
 }
 
-type OwnerOf = {
-  readonly install: (bus: BusClient, file: Uint8Array) => Promise<Result<"policy.install">>;
-  readonly status: (bus: BusClient) => Promise<Result<"policy.status">>;
-};
-
-/** In the order in which they are given a policy: the last one sees that all have the same. */
-const OWNERS: Readonly<Record<(typeof POLICY_OWNERS)[number], OwnerOf>> = {
-  [BUS_HOST]: {
-    install: (bus, file) => bus.call("bus-policy.install", { file }),
-    status: (bus) => bus.call("bus-policy.status", {}),
-  },
-  [VAULT_OWNER]: {
-    install: (bus, file) => bus.call("policy.install", { file }),
-    status: (bus) => bus.call("policy.status", {}),
-  },
-};
-
 /** Gives the policy to each owner, which verifies it itself. */
 export function policyInstall(context: Context, file: string): Promise<Outcome> {
   const paths = pathsOf(context);
@@ -96,7 +71,7 @@ export function policyInstall(context: Context, file: string): Promise<Outcome> 
     const owners: { owner: string; changed: boolean }[] = [];
     for (const owner of POLICY_OWNERS) {
       try {
-        const { changed } = await OWNERS[owner].install(bus, content);
+        const { changed } = await POLICY_DESKS[owner].install(bus, content);
         owners.push({ owner, changed });
       } catch (cause) {
         throw halfWay(cause, owner, owners.length > 0);
@@ -123,7 +98,7 @@ export function policyShow(context: Context): Promise<Outcome> {
   return withBus(context, async (bus) => {
     const states = await Promise.all(
       POLICY_OWNERS.map(async (owner) => {
-        const { text, missing } = await OWNERS[owner].status(bus);
+        const { text, missing } = await POLICY_DESKS[owner].status(bus);
         return { owner, policy: inForce(text), text, missing };
       }),
     );
@@ -191,7 +166,7 @@ export function policyTest(
   return withBus(context, async (bus) => {
     const policy =
       flags.file === undefined
-        ? inForce((await OWNERS[VAULT_OWNER].status(bus)).text)
+        ? inForce((await POLICY_DESKS[VAULT_OWNER].status(bus)).text)
         : explained(() => offered(paths, contentOf(flags.file ?? "")));
     const subject = { identity, capability, profile: flags.profile ?? null, secret };
     const trust =

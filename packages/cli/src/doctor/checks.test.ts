@@ -38,6 +38,7 @@ const HEALTHY: Facts = {
   installation: seen("id"),
   auditWritable: seen(true),
   grantsIntact: seen(true),
+  policyMissing: seen([]),
   panic: seen(false),
   clockBehindMs: seen(0),
   manager: seen("systemd units"),
@@ -89,6 +90,7 @@ test("what could not be looked at is never well", () => {
     installation: unseen,
     auditWritable: unseen,
     grantsIntact: unseen,
+    policyMissing: unseen,
     panic: unseen,
     clockBehindMs: unseen,
     manager: unseen,
@@ -138,6 +140,7 @@ const SURROUNDINGS: readonly (readonly [Partial<Facts>, string, Verdict, RegExp]
   [{ badKeys: seen(["a.key: damaged"]) }, "key files", "failed", /backup/],
   [{ auditWritable: seen(false) }, "audit log", "failed", /space/],
   [{ grantsIntact: seen(false) }, "grants", "failed", /remove/],
+  [{ policyMissing: seen(["daemon-secrets"]) }, "policy", "failed", /policy install/],
   [{ clockBehindMs: seen(3_600_000) }, "clock", "failed", /set the clock/],
   [
     { files: seen([PRIVATE, { ...PRIVATE, mode: 0o710 }]) },

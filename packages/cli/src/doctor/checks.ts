@@ -53,6 +53,8 @@ export type Facts = {
   readonly auditWritable: Seen<boolean>;
   /** Whether the owners can read their grants. */
   readonly grantsIntact: Seen<boolean>;
+  /** Owners that miss the policy in force, and so refuse what one could stop. */
+  readonly policyMissing: Seen<readonly string[]>;
   readonly panic: Seen<boolean>;
   /** Milliseconds by which the audit log's last entry lies in the future; 0 if it does not. */
   readonly clockBehindMs: Seen<number>;
@@ -102,6 +104,14 @@ export function judge(facts: Facts): Check[] {
       intact
         ? ok("intact")
         : failed("damaged: none is taken", "the daemon's log names the file to remove"),
+    ),
+    check("policy", facts.policyMissing, (owners) =>
+      owners.length === 0
+        ? ok("missing nowhere")
+        : failed(
+            `${owners.join(" and ")} had a later one, or another owner has`,
+            "`sesame policy install` with the latest one; `sesame policy show` has the versions",
+          ),
     ),
     check("panic", facts.panic, (holds) =>
       holds

@@ -16,6 +16,7 @@ import {
 import { DAEMONS, LAUNCHER, RELEASE } from "@sesame/core-types";
 import { connect, pathsOf, type Context } from "../context.ts";
 import { withLog } from "../io/audit-log.ts";
+import { POLICY_DESKS } from "../io/policy-desks.ts";
 import { isManaged } from "../systemd/managed.ts";
 import { supervisorState } from "../supervisor/stop.ts";
 import type { Facts, FileFact, Seen, SuiteFact } from "./checks.ts";
@@ -57,6 +58,15 @@ export async function gather(context: Context): Promise<Facts> {
           await Promise.all(GRANT_OWNERS.map((owner) => owner.ask(client, "list", { after: LAST })))
         ).every(({ damaged }) => !damaged),
       ),
+      policyMissing: await ask(async (client) => {
+        const states = await Promise.all(
+          Object.entries(POLICY_DESKS).map(async ([owner, desk]) => ({
+            owner,
+            ...(await desk.status(client)),
+          })),
+        );
+        return states.flatMap(({ owner, missing }) => (missing ? [owner] : []));
+      }),
       panic: await ask(async (client) => (await client.call("status.get", {})).panic),
       clockBehindMs: await see(() => clockBehind(context)),
       manager: await see(() => managerOf(paths)),
