@@ -495,3 +495,160 @@ test("[AUTH-44] parties to grants see theirs in pages, administrators see all", 
   assert.deepEqual(seen(ci), sorted(1));
   assert.deepEqual(seen(stranger), []);
 });
+
+test("[AUTH-46] a program matters where a grant with a point of use could serve, and only there", () => {
+  // SECURITY: where it is not asked for, a grant for one program would serve any; where it is asked
+  // for without need, a slow answer would hold up every call.
+  const desk = new Desk();
+  const pointOfUse = { path: "/usr/bin/deploy", sha256: new Uint8Array(32).fill(7) };
+  const demands = (changes: Partial<Asking> = {}): boolean =>
+    desk.book.demandsProgram(asking(changes), desk.clock.now());
+  assert.equal(demands(), false, "there is no grant");
+  desk.give(operator, ci, { scope: parseScope("secret-use:open/*") });
+  assert.equal(demands({ names: ["open/a"] }), false);
+  desk.give(operator, ci, { pointOfUse });
+  assert.equal(demands(), true);
+  assert.equal(demands({ names: ["open/a"] }), false);
+  assert.equal(demands({ names: ["open/a", "ci/token"] }), true);
+  assert.equal(demands({ names: "reachable" }), true);
+  assert.equal(demands({ names: [] }), false);
+  assert.equal(demands({ capability: "secret-read" }), false);
+  assert.equal(demands({ caller: job.id }), false);
+  desk.give(operator, job, { pointOfUse, scope: parseScope("secret-list") });
+  assert.equal(demands({ caller: job.id, capability: "secret-list", names: null }), true);
+});
+
+test("[PANIC-2] ending all leaves nothing that holds, also of what is still being used", () => {
+  // SECURITY: a run under a last use would go on through a panic.
+  const desk = new Desk();
+  const once = idOf(desk.give(operator, ci, { maxUses: 1 }));
+  const other = idOf(desk.give(operator, job));
+  assert.equal(desk.book.use([once], ci.id, desk.clock.now()), true);
+  const holding = () => [once, other].map((id) => desk.book.holds(id, desk.clock.now()));
+  assert.deepEqual(holding(), [true, true]);
+  desk.book.endAll(desk.clock.now());
+  assert.deepEqual(holding(), [false, false]);
+  assert.equal(desk.book.size, 0);
+});
+
+test("[AUTH-43] a name is drawn from a grant that is drawn on already, if it covers it", () => {
+  const desk = new Desk();
+  const [first, second] = [
+    idOf(desk.give(operator, ci, { scope: parseScope("secret-use:a/*") })),
+    idOf(desk.give(operator, ci, { scope: parseScope("secret-use:b/*") })),
+  ];
+  const both = desk.give(operator, ci, { scope: parseScope("secret-use:c/* secret-use:a/*") });
+  assert.deepEqual(desk.ask({ names: ["b/1", "a/1"] }), [second, first]);
+  assert.deepEqual(desk.ask({ names: ["c/1", "a/1"] }), [idOf(both)]);
+  const drawing = desk.book.permit(asking({ names: ["a/1"] }), desk.clock.now());
+  assert.ok(typeof drawing === "object" && drawing !== null);
+  assert.deepEqual(
+    drawing.authorities().map(({ grant }) => grant),
+    [first],
+  );
+  assert.equal(drawing.covers("d/1"), false);
+  assert.equal(drawing.covers("b/1"), true);
+  assert.deepEqual(drawing.drawn(), [first, second]);
+  assert.equal(
+    drawing.narrow(({ grant }) => grant === idOf(both)),
+    null,
+  );
+  assert.deepEqual(drawing.drawn(), [idOf(both)]);
+});
+
+test("[RUN-5] what is used for the last time holds no longer than what it was given through", () => {
+  // SECURITY: a run would go on after the grant above its own was revoked or left without heartbeats.
+  const endings: readonly (readonly [string, (desk: Desk, above: string) => unknown, boolean])[] = [
+    ["revoked", (desk, above) => desk.book.revoke(above, ADMIN, desk.clock.now()), false],
+    ["silent", (desk) => desk.clock.pass(2 * MINUTE_MS), false],
+    [
+      "of another",
+      (desk) => desk.book.revoke(idOf(desk.give(operator, stranger)), ADMIN, desk.clock.now()),
+      true,
+    ],
+    ["unknown", (desk) => desk.book.revoke(numbered(77), ADMIN, desk.clock.now()), true],
+    ["its giver", (desk) => desk.book.revokeIdentity(ci.id, ADMIN, desk.clock.now()), false],
+    ["its user", (desk) => desk.book.revokeIdentity(job.id, ADMIN, desk.clock.now()), false],
+    ["a stranger", (desk) => desk.book.revokeIdentity(stranger.id, ADMIN, desk.clock.now()), true],
+  ];
+  for (const [what, end, holds] of endings) {
+    const desk = new Desk();
+    const above = desk.give(operator, ci, { heartbeatMs: MINUTE_MS });
+    const once = idOf(desk.give(ci, job, { maxUses: 1, heartbeatMs: 15 * MINUTE_MS }, above));
+    assert.equal(desk.book.use([once], job.id, desk.clock.now()), true);
+    assert.equal(desk.book.holds(once, desk.clock.now()), true);
+    end(desk, idOf(above));
+    assert.equal(desk.book.holds(once, desk.clock.now()), holds, what);
+  }
+});
+
+test("[RUN-5] the last use of a grant above ends its own by being used, not by being ended", () => {
+  const desk = new Desk();
+  const above = desk.give(operator, ci, { maxUses: 1 });
+  const id = idOf(desk.give(ci, job, { ttlMs: MINUTE_MS }, above));
+  assert.equal(desk.book.use([id], job.id, desk.clock.now()), true);
+  assert.equal(desk.ask({ caller: job.id }), "parent-ended");
+  assert.equal(desk.book.holds(id, desk.clock.now()), true);
+  assert.equal(desk.book.holds(id, desk.clock.pass(MINUTE_MS - 1)), true);
+  assert.equal(desk.book.holds(id, desk.clock.pass(1)), false, "its time is over");
+});
+
+test("[AUTH-28] what is used for the last time is revoked by those above it alone", () => {
+  // SECURITY: anybody could stop what others run; or who gave it could not.
+  const desk = new Desk();
+  const above = desk.give(operator, ci);
+  const once = idOf(desk.give(ci, job, { maxUses: 1 }, above));
+  assert.equal(desk.book.use([once], job.id, desk.clock.now()), true);
+  for (const by of [job, stranger])
+    assert.equal(desk.book.revoke(once, plain(by), desk.clock.now()), "not-permitted");
+  assert.equal(desk.book.holds(once, desk.clock.now()), true);
+  assert.equal(desk.book.revoke(once, plain(ci), desk.clock.now()), true);
+  assert.equal(desk.book.holds(once, desk.clock.now()), false);
+  assert.equal(desk.book.revoke(once, plain(ci), desk.clock.now()), false);
+});
+
+test("[AUTH-15] a chain that does not hold leaves nothing behind", () => {
+  // SECURITY: what was refused would stand in the ledger, and be in the way of the real one.
+  const desk = new Desk();
+  const before = desk.book.serialise();
+  const forged = stranger.sign(grantFrom(desk.random, operator, ci));
+  assert.equal(desk.book.issue([forged], ci.id, desk.clock.now()), "signature-invalid");
+  assert.equal(desk.book.issue([], ci.id, desk.clock.now()), "chain-empty");
+  assert.deepEqual(desk.book.serialise(), before);
+  assert.equal(desk.book.revokeIdentity(ci.id, ADMIN, desk.clock.now()), false);
+});
+
+test("[AUTH-18] of a chain the latest date of issue counts, up to the clocks' tolerance", () => {
+  const desk = new Desk();
+  const above = desk.give(operator, ci);
+  desk.clock.pass(MINUTE_MS / 2);
+  const id = idOf(desk.give(ci, job, {}, above));
+  desk.clock.wallMs -= MINUTE_MS / 2;
+  assert.deepEqual(desk.ask({ caller: job.id }), [id], "30 s ahead");
+  desk.clock.wallMs -= 1;
+  assert.equal(desk.ask({ caller: job.id }), "not-yet-valid");
+});
+
+test("[AUTH-42] one party of a long chain is enough to go through it again", () => {
+  // SECURITY: who was revoked at the end of a chain would keep what reached it.
+  const desk = new Desk();
+  const scope = parseScope("secret-use:ci/**+1");
+  const id = idOf(desk.give(ci, job, {}, desk.give(operator, ci, { scope })));
+  const kept = idOf(desk.give(operator, stranger));
+  desk.book.trust(trustIn([operator, ci, stranger]), desk.clock.now());
+  const holding = [id, kept].map((one) => desk.book.holds(one, desk.clock.now()));
+  assert.deepEqual(holding, [false, true]);
+  assert.equal(desk.book.size, 2);
+});
+
+test("lists are in the order of ids, in whatever order grants came", () => {
+  const desk = new Desk();
+  for (const number of [30, 10, 20]) desk.give(operator, ci, { id: numbered(number) });
+  const ids = desk.book.list(ADMIN, null, 9, desk.clock.now()).map(({ signed }) => signed.grant.id);
+  assert.deepEqual(ids, [10, 20, 30].map(numbered));
+  const own = desk.book.list(plain(ci), numbered(10), 1, desk.clock.now());
+  assert.deepEqual(
+    own.map(({ signed }) => signed.grant.id),
+    [numbered(20)],
+  );
+});

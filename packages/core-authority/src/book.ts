@@ -353,11 +353,6 @@ export class GrantBook {
     return ended;
   }
 
-  /** True while there are ends that `tick` has not given out. */
-  get hasEnded(): boolean {
-    return this.#ended.length > 0;
-  }
-
   get #authority(): Revoker {
     return { id: this.#self, admin: true };
   }
