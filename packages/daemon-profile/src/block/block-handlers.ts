@@ -24,13 +24,18 @@ type Kinds = "block.add" | "block.remove" | "block.list";
 
 /** Requests about the block list: each change is made by its record. docs/SIGNALS.md, Block list. */
 export function blockHandlers(host: BlockHost): Pick<Handlers<typeof BUS_HOST>, Kinds> {
+  // Strikes, and many who block at once, go beyond the bound; an answer that does not fit would keep
+  // the owner of the vaults from ever connecting.
   const onRecord = (): readonly BlockOnRecord[] =>
-    host.blocks.list().map(({ seq, time, evidence, ...block }) => ({
-      ...block,
-      entry: seq,
-      sinceMs: time,
-      evidence: evidence && { entries: [...evidence.entries], hash: bytesOf(evidence.hash) },
-    }));
+    host.blocks
+      .list()
+      .slice(-limits.MAX_BLOCKS)
+      .map(({ seq, time, evidence, ...block }) => ({
+        ...block,
+        entry: seq,
+        sinceMs: time,
+        evidence: evidence && { entries: [...evidence.entries], hash: bytesOf(evidence.hash) },
+      }));
 
   return {
     "block.add": async ({ subject: given, reason, untilMs, evidence }, call) => {

@@ -35,7 +35,8 @@ export function blockHandlers(host: BlockHost): Pick<Handlers<typeof VAULT_OWNER
       expectSubject(given);
       const subject = subjectOf(given);
       call.about(null, subject);
-      if (blocks.size >= limits.MAX_BLOCKS) throw new Denial("block-list-full");
+      if (blocks.size >= limits.MAX_BLOCKS && !blocks.isOwn(subject))
+        throw new Denial("block-list-full");
       // In force before it is on record: nothing waits for that.
       durable(() => blocks.add({ subject, untilMs }));
       await call.record();

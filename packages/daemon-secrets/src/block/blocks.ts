@@ -51,6 +51,11 @@ export class Blocks {
     this.#told = told;
   }
 
+  /** Whether the operator has blocked this very subject. */
+  isOwn(subject: string): boolean {
+    return this.#own.list().some((block) => block.subject === subject);
+  }
+
   /** How many the operator has laid. */
   get size(): number {
     return this.#own.list().length;
