@@ -116,13 +116,14 @@ export class PolicyKeeper {
     }
   }
 
-  /** The present signing key, and former ones whose date has not come. */
+  /**
+   * The present signing key, and former ones: that their date has come takes nothing back of what
+   * this daemon kept before. Those that ended as stolen vouch for nothing.
+   */
   #ownKeys(): Uint8Array[] {
-    const { clock, own } = this.#options;
-    const { signingKey, former } = own();
-    const nowMs = clock.wallMs();
-    const valid = former.filter(({ untilMs }) => untilMs > nowMs);
-    return [signingKey, ...valid.map((keys) => keys.signingKey)];
+    const { signingKey, former } = this.#options.own();
+    const lapsed = former.filter(({ untilMs }) => untilMs > 0);
+    return [signingKey, ...lapsed.map((keys) => keys.signingKey)];
   }
 
   #keep(next: InForce): void {
