@@ -361,7 +361,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     answer: (header, payload) => dispatcher.answer(header, payload),
     panic: () => panic.held,
     blocked: (key, identity) =>
-      blocker.list.hasKey(key) || (identity !== null && blocker.list.hasIdentity(identity)),
+      identity === null ? blocker.list.hasKey(key) : blocker.list.hasIdentity(identity),
     incident: (incident) => recordIncident(incident),
   });
 

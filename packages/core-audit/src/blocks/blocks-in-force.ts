@@ -1,4 +1,4 @@
-import { toHex, type Identity } from "@sesame/core-types";
+import { isReservedName, toHex, type Identity } from "@sesame/core-types";
 
 /** Who is blocked, and until when. */
 export type Blocked = {
@@ -36,12 +36,17 @@ export class BlocksInForce<B extends Blocked> {
     return this.#blocks.delete(subject);
   }
 
-  /** Whether an identity is blocked, by its id or one of its keys. */
-  hasIdentity({ id, noiseKey, former }: Pick<Identity, "id" | "noiseKey" | "former">): boolean {
-    if (this.#blocks.size === 0) return false;
+  /**
+   * Whether an identity is blocked, by its id or one of its keys. The operator, who alone lifts
+   * blocks, and the daemons are not, whatever is on the list.
+   */
+  hasIdentity(identity: Pick<Identity, "id" | "name" | "noiseKey" | "former">): boolean {
+    const { id, name, noiseKey, former } = identity;
+    if (this.#blocks.size === 0 || isReservedName(name)) return false;
     return this.#has(id) || [{ noiseKey }, ...former].some((keys) => this.hasKey(keys.noiseKey));
   }
 
+  /** For the key of nobody. */
   hasKey(noiseKey: Uint8Array): boolean {
     return this.#blocks.size > 0 && this.#has(toHex(noiseKey));
   }
