@@ -7,6 +7,9 @@ export type Conduct = {
   readonly calls: number;
   readonly notAllowed: number;
   readonly failed: number;
+  /** What others answered when it asked for approval. */
+  readonly approved: number;
+  readonly rejected: number;
   /** Unix milliseconds of its first entry; null if there is none. */
   readonly since: number | null;
 };
@@ -17,12 +20,12 @@ export const MEMORY_DAYS = 90;
 /** Different findings about one party that are kept. */
 const MAX_FINDINGS = 256;
 
-type Calls = { calls: number; notAllowed: number; failed: number };
+type Counts = Omit<Conduct, "since">;
 
 type Past = {
   since: number;
   /** By the number of the day, UTC. */
-  readonly days: Map<number, Calls>;
+  readonly days: Map<number, Counts>;
   /** The latest of each kind. */
   readonly findings: Map<string, Finding>;
 };
@@ -45,6 +48,8 @@ export class Conducts {
     const { actor, control, time } = entry;
     const name = actor?.name ?? null;
     if (name !== null && control === null) this.#note(this.#past(name, time), entry);
+    const answer = answerIn(entry);
+    if (answer !== null) count(this.#past(answer.to, time), time, answer.counts);
     for (const finding of found) {
       if (finding.who === null || finding.who !== name) continue;
       const { findings } = this.#past(name, time);
@@ -55,14 +60,11 @@ export class Conducts {
 
   of(name: string, nowMs: number): Conduct {
     const past = this.#pasts.get(name);
-    const sum = { calls: 0, notAllowed: 0, failed: 0 };
-    for (const [day, { calls, notAllowed, failed }] of past?.days ?? []) {
-      if (day <= dayOf(nowMs) - MEMORY_DAYS) continue;
-      sum.calls += calls;
-      sum.notAllowed += notAllowed;
-      sum.failed += failed;
-    }
-    return { ...sum, since: past?.since ?? null };
+    const since = past?.since ?? null;
+    let sum = NOTHING;
+    for (const [day, counts] of past?.days ?? [])
+      if (day > dayOf(nowMs) - MEMORY_DAYS) sum = added(sum, counts);
+    return { ...sum, since };
   }
 
   /** Of each kind the latest. */
@@ -82,22 +84,45 @@ export class Conducts {
     past.since = Math.min(past.since, entry.time);
     const call = callOf(entry);
     if (call === null) return;
-    const day = dayOf(entry.time);
-    const { calls, notAllowed, failed } = past.days.get(day) ?? NO_CALLS;
-    keep(
-      past.days,
-      day,
-      {
-        calls: calls + 1,
-        notAllowed: notAllowed + (call.ending === "not-allowed" ? 1 : 0),
-        failed: failed + (call.ending === "failed" ? 1 : 0),
-      },
-      MEMORY_DAYS,
-    );
+    count(past, entry.time, {
+      calls: 1,
+      notAllowed: call.ending === "not-allowed" ? 1 : 0,
+      failed: call.ending === "failed" ? 1 : 0,
+    });
   }
 }
 
-const NO_CALLS: Readonly<Calls> = { calls: 0, notAllowed: 0, failed: 0 };
+const NOTHING: Counts = { calls: 0, notAllowed: 0, failed: 0, approved: 0, rejected: 0 };
+
+/** Somebody's answer to another one who asked for approval: `ANSWER CAPABILITY NAME ID`. */
+function answerIn({
+  actor,
+  control,
+  action,
+  object,
+  outcome,
+}: AuditEntry): { readonly to: string; readonly counts: Partial<Counts> } | null {
+  const isAnswer = control === null && action === "approval.answer" && outcome.startsWith("ok");
+  const [answer, , to] = isAnswer && object !== null ? object.split(" ") : [];
+  if (to === undefined || to === actor?.name) return null;
+  return { to, counts: answer === "never" ? { rejected: 1 } : { approved: 1 } };
+}
+
+function count(past: Past, time: number, counts: Partial<Counts>): void {
+  const day = dayOf(time);
+  keep(past.days, day, added(past.days.get(day) ?? NOTHING, counts), MEMORY_DAYS);
+}
+
+function added(sum: Counts, more: Partial<Counts>): Counts {
+  const { calls = 0, notAllowed = 0, failed = 0, approved = 0, rejected = 0 } = more;
+  return {
+    calls: sum.calls + calls,
+    notAllowed: sum.notAllowed + notAllowed,
+    failed: sum.failed + failed,
+    approved: sum.approved + approved,
+    rejected: sum.rejected + rejected,
+  };
+}
 
 function dayOf(ms: number): number {
   return Math.floor(ms / DAY_MS);

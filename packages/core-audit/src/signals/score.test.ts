@@ -62,6 +62,15 @@ test("[SIGNAL-8] a lower value never raises the score, nor does silence about a 
   fc.assert(property, { numRuns: RUNS * 5 });
 });
 
+const NO_CONDUCT: Conduct = {
+  calls: 0,
+  notAllowed: 0,
+  failed: 0,
+  approved: 0,
+  rejected: 0,
+  since: null,
+};
+
 function conductOf(given: readonly Given[], now = NOW): Conduct {
   const conducts = new Conducts({ declared: () => null, isHuman: () => false });
   for (const entry of logOf(given)) conducts.take(entry);
@@ -80,15 +89,15 @@ test("conduct counts the calls of the identity, for 90 days, and its age for eve
     { time: NOW, actor: { name: "other" }, outcome: "refused:fault" },
     { time: NOW, control: { type: "segment", number: 2 } },
   ]);
-  assert.deepEqual(conduct, { calls: 4, notAllowed: 2, failed: 1, since: long });
+  assert.deepEqual(conduct, { ...NO_CONDUCT, calls: 4, notAllowed: 2, failed: 1, since: long });
 });
 
-const NO_CONDUCT: Conduct = { calls: 0, notAllowed: 0, failed: 0, since: null };
 const evidence = { conduct: NO_CONDUCT, findings: [], proofs: [], log: null, nowMs: NOW } as const;
 
 test("each factor is what the log has of it, and nothing is measured without evidence", () => {
   assert.deepEqual(measure(evidence), all(null));
-  const conduct = { calls: 10, notAllowed: 2, failed: 1, since: NOW - 8 * DAY_MS };
+  const since = NOW - 8 * DAY_MS;
+  const conduct = { calls: 10, notAllowed: 2, failed: 1, approved: 3, rejected: 1, since };
   const finding: Finding = {
     rule: "refusals",
     severity: "medium",
@@ -107,7 +116,7 @@ test("each factor is what the log has of it, and nothing is measured without evi
   });
   assert.deepEqual(full, {
     identity: 0.5,
-    attestation: null,
+    attestation: 3 / 4,
     compliance: 7 / 9,
     consistency: 1 - Math.tanh(0.5),
     servers: null,
@@ -140,4 +149,25 @@ test("[SIGNAL-8] a further refusal or finding never raises the score", () => {
     ),
     { numRuns: RUNS },
   );
+});
+
+test("attestation is what others answered, never what it answered itself", () => {
+  // SECURITY: who may answer would praise itself.
+  const answer = (words: string, name = "operator", outcome = "ok"): Given => ({
+    action: "approval.answer",
+    object: `${words} 1a2b3c4d`,
+    actor: { name },
+    outcome,
+    time: NOW,
+  });
+  const { approved, rejected } = conductOf([
+    answer("once secret-read ci"),
+    answer("for secret-use ci"),
+    answer("never secret-read ci"),
+    answer("once secret-read other"),
+    answer("once secret-read ci", "ci"),
+    answer("once secret-read ci", "operator", "refused:capability-missing"),
+    answer(""),
+  ]);
+  assert.deepEqual([approved, rejected], [2, 1]);
 });

@@ -5,7 +5,7 @@ import type { Finding } from "./watch.ts";
 /** What a score is made of, with its weight; together 100. docs/SIGNALS.md, Score. */
 export const FACTORS = {
   identity: { weight: 20, meaning: "how its connections proved who it is" },
-  attestation: { weight: 15, meaning: "statements of others about it" },
+  attestation: { weight: 15, meaning: "what it asked for that others approved" },
   compliance: { weight: 15, meaning: "calls carried out, and not refused for want of a right" },
   consistency: { weight: 12, meaning: "what stood out in its conduct, the less the better" },
   servers: { weight: 12, meaning: "share of its tool servers that are pinned and unchanged" },
@@ -49,7 +49,7 @@ export type Evidence = {
 
 /** The factors, as far as there is evidence for them. */
 export function measure({ conduct, findings, proofs, log, nowMs }: Evidence): Measures {
-  const { calls, notAllowed, failed, since } = conduct;
+  const { calls, notAllowed, failed, approved, rejected, since } = conduct;
   // Each sort of refusal is set against the calls that were carried out, so that neither sort
   // thins out the other.
   const done = calls - notAllowed - failed;
@@ -58,10 +58,10 @@ export function measure({ conduct, findings, proofs, log, nowMs }: Evidence): Me
   const kinds = new Set(fresh.map(({ rule, what }) => `${rule} ${what}`)).size;
   return {
     identity: proofs.length === 0 ? null : Math.min(...proofs.map((proof) => PROOFS[proof])),
-    // The log holds no statements of others about an identity, and there are no tool servers.
-    attestation: null,
+    attestation: approved + rejected === 0 ? null : approved / (approved + rejected),
     compliance: share(notAllowed),
     consistency: calls === 0 ? null : 1 - Math.tanh(kinds / 2),
+    // There are no tool servers.
     servers: null,
     errors: share(failed),
     audit: log === null ? null : { whole: 1, torn: 0.5, changed: 0 }[log],
