@@ -58,6 +58,11 @@ test("[ENROL-24] [ENROL-25] a token lets an agent in at once, and the log says b
   assert.equal(exit, 0, err);
   assert.match(out, new RegExp(`^ci-1 is registered: token ${id} let it in`));
   assert.match(home.must(["--as", "ci-1", "secret", "list"]), /api\/key/);
+  // What the operator says of identities, it says of this one, too.
+  assert.match(home.must(["policy", "test", "ci-1", "secret-list"]), /nothing against/);
+  assert.match(home.must(["agent", "block", "ci-1"]), /^ci-1 is blocked/);
+  assert.notEqual(home.run(["--as", "ci-1", "secret", "list"]).exit, 0);
+  assert.match(home.must(["agent", "unblock", "ci-1"]), /^ci-1 is blocked no more/);
   assert.equal(home.run(["--as", "ci-1", "secret", "get", "api/key"]).exit, DENIED);
   assert.match(enroll("ci-1", token).out, /^ci-1 is registered\./);
   assert.equal(

@@ -8,10 +8,12 @@ import {
   requireInstallation,
   signWith,
   type HeldKeys,
+  type Installation,
 } from "@sesame/core-ipc/daemon";
 import { Fault, toHex } from "@sesame/core-types";
 import { openKeys, pathsOf, withBus, type Context } from "../context.ts";
 import { withLog } from "../io/audit-log.ts";
+import { reachableMembers } from "../io/members.ts";
 import { print } from "../io/print.ts";
 import type { Outcome } from "../render.ts";
 import { fileAnchors, logOwner, notGood, vaultAnchors } from "./audit.ts";
@@ -77,14 +79,27 @@ async function signerOf(
 /** The keys of the one who signs: registered, so that others can find the public one. */
 async function exporterKeys(context: Context): Promise<HeldKeys> {
   const paths = pathsOf(context);
-  const known = identityOf(requireInstallation(suite, paths), context.identity);
   const keys = await openKeys(context);
+  const known = identityOf(
+    await membersNow(keys === null ? context : { ...context, keys }),
+    context.identity,
+  );
   if (keys !== null && equalBytes(keys.signingKey, known.signingKey)) return keys;
   throw new Fault(
     "config",
     `there is no key file of ${context.identity} to sign with`,
     `restore ${paths.keys} from a backup`,
   );
+}
+
+/** A log can be exported without daemons; then the record alone says who is who. */
+async function membersNow(context: Context): Promise<Installation> {
+  const paths = pathsOf(context);
+  try {
+    return await withBus(context, (bus) => reachableMembers(bus, paths), false);
+  } catch {
+    return requireInstallation(suite, paths);
+  }
 }
 
 /** Has the writer sign the last entries; where it does not run, the export says what is unsigned. */

@@ -1,12 +1,7 @@
 import { isEvidence, nodeFiles } from "@sesame/core-audit";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import type { BusClient } from "@sesame/core-ipc/client";
-import {
-  fingerprintOf,
-  fingerprintWords,
-  requireInstallation,
-  type Applicant,
-} from "@sesame/core-ipc/daemon";
+import { fingerprintOf, fingerprintWords, type Applicant } from "@sesame/core-ipc/daemon";
 import {
   BLOCK_REASONS,
   Denial,
@@ -22,6 +17,7 @@ import { pathsOf, withBus, type Context } from "../context.ts";
 import { durationMs } from "../duration.ts";
 import { withLog } from "../io/audit-log.ts";
 import { evidenceOf } from "../io/block-evidence.ts";
+import { reachableMembers } from "../io/members.ts";
 import { printable } from "../printable.ts";
 import { table, type Outcome } from "../render.ts";
 import { logOwner } from "./audit.ts";
@@ -157,7 +153,7 @@ type Found = {
 
 /** By name or fingerprint of who is registered or waits, or as `agent blocked` shows it. */
 async function subjectOf(context: Context, bus: BusClient, who: string): Promise<Found> {
-  const { identities } = requireInstallation(suite, pathsOf(context));
+  const { identities } = await reachableMembers(bus, pathsOf(context));
   const known = identities.find((one) => one.id === who || isCalled(one, who));
   if (known !== undefined) {
     const keys = [known, ...known.former].map(({ noiseKey }) => toHex(noiseKey));

@@ -22,6 +22,7 @@ import { pathsOf, withBus, type Context } from "../context.ts";
 import { POLICY_DESKS } from "../io/policy-desks.ts";
 import { askRootKey } from "../io/record.ts";
 import { signalsOf } from "../io/signals.ts";
+import { presentMembers } from "../io/members.ts";
 import { printable } from "../printable.ts";
 import { table, type Outcome } from "../render.ts";
 
@@ -148,10 +149,6 @@ export function policyTest(
   flags: { readonly profile?: string; readonly file?: string },
 ): Promise<Outcome> {
   const paths = pathsOf(context);
-  const { identities } = requireInstallation(suite, paths);
-  const identity = identities.find((one) => one.name === name);
-  if (identity === undefined)
-    throw new Fault("not-found", `there is no identity ${printable(name)}`, "`sesame agent list`");
   const capability = VERBS.find((verb) => verb === word);
   if (capability === undefined)
     throw new Fault("usage", `${printable(word)} is no capability`, VERBS.join(", "));
@@ -164,6 +161,14 @@ export function policyTest(
   if (secret !== null && !isSecretName(secret))
     throw new Denial("name-invalid", "name of a secret");
   return withBus(context, async (bus) => {
+    const { identities } = await presentMembers(bus, paths);
+    const identity = identities.find((one) => one.name === name);
+    if (identity === undefined)
+      throw new Fault(
+        "not-found",
+        `there is no identity ${printable(name)}`,
+        "`sesame agent list`",
+      );
     const policy =
       flags.file === undefined
         ? inForce((await POLICY_DESKS[VAULT_OWNER].status(bus)).text)

@@ -7,6 +7,23 @@ import {
   type Installation,
   type Paths,
 } from "@sesame/core-ipc/daemon";
+import { Denial } from "@sesame/core-types";
+
+/**
+ * As `presentMembers`; as the record alone says it where daemon-secrets does not answer, for what
+ * must not wait for it.
+ */
+export async function reachableMembers(
+  bus: BusClient,
+  paths: Pick<Paths, "installation">,
+): Promise<Installation> {
+  try {
+    return await presentMembers(bus, paths);
+  } catch (cause) {
+    if (!(cause instanceof Denial)) throw cause;
+    return requireInstallation(suite, paths);
+  }
+}
 
 /**
  * Who belongs to the installation now: the signed record, with the certificates that daemon-secrets
