@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { COMMANDS } from "../../packages/cli/src/commands.ts";
+import { COMMANDS, GROUPS } from "../../packages/cli/src/commands.ts";
 import { sources, type Source } from "../helpers/sources.ts";
 
 // Hints and documents name commands. Whoever follows one must not end in a usage error.
@@ -62,4 +62,11 @@ test("a command or flag that is not there is found", () => {
     assert.equal(wrong(good), null, good);
   for (const bad of ["agent remove ci", "panic --end", "audit verify --follow", "init --force"])
     assert.notEqual(wrong(bad), null, bad);
+});
+
+test("the help says what each group of commands is for, and names no other", () => {
+  const prefixes = known.flatMap(({ words }) =>
+    words.slice(0, -1).map((_, i) => words.slice(0, i + 1).join(" ")),
+  );
+  assert.deepEqual(Object.keys(GROUPS), [...new Set(prefixes)].sort());
 });

@@ -11,6 +11,8 @@ export type Command = {
   /** Words, then arguments as commander writes them. */
   readonly usage: string;
   readonly summary: string;
+  /** What its own help says besides. */
+  readonly details?: string;
   /** Flags as commander writes them, with their description and default. */
   readonly flags?: readonly (readonly [flag: string, about: string, preset?: string])[];
   /** Everything after the first argument belongs to another program. */
@@ -48,6 +50,24 @@ function servedBy({ system, user }: Flags): string | null {
     "`sudo sesame daemon install --system --user NAME`",
   );
 }
+
+/** What the first words of several commands stand for. */
+export const GROUPS: Readonly<Record<string, string>> = {
+  agent: "who belongs to the installation: services, AI agents, you",
+  "agent token": "tokens that let agents in without asking",
+  alerts: "be told of what stands out in the audit log",
+  audit: "the log of every use: read, verify, export",
+  daemon: "the daemons behind the command",
+  grant: "give another identity some of your rights, for a time",
+  help: "this, and the table of exit codes",
+  key: "key files: passphrases, new keys for the daemons, foreign keys",
+  policy: "signed rules that narrow what anybody may do",
+  profile: "profiles, each with a vault of its own",
+  record: "the signed record of who belongs to the installation",
+  secret: "the secrets of a profile",
+  totp: "one-time codes as a second factor",
+  trust: "what is known of those who are connected",
+};
 
 export const COMMANDS: readonly Command[] = [
   {
@@ -102,10 +122,11 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     usage: "run <command...>",
-    summary:
-      "have a command run with secrets that you may use and not read; secrets are taken out of its " +
-      "output, which does not stop a program that changes them, sends them away, or is looked at " +
-      "by other programs of this user; `--json` is for errors of its own, the output stays as it is",
+    summary: "have a command run with secrets that you may use and not read",
+    details:
+      "Secrets are taken out of its output. That does not stop a program that changes them, sends " +
+      "them away, or is looked at by other programs of this user. `--json` is for errors of its " +
+      "own; the output stays as it is.",
     flags: [
       PROFILE,
       ["--only <names>", "secrets, separated by commas (else all that the grant covers)"],

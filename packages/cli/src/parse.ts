@@ -1,6 +1,6 @@
 import { Command as Parser, CommanderError } from "commander";
 import { Fault, RELEASE } from "@sesame/core-types";
-import { COMMANDS, type Command, type Flags } from "./commands.ts";
+import { COMMANDS, GROUPS, type Command, type Flags } from "./commands.ts";
 import { isArgument } from "./quick.ts";
 
 /** What a command line asks for. */
@@ -71,14 +71,21 @@ function add(program: Parser, command: Command, choose: (request: Request) => vo
   const end = words.findIndex(isArgument);
   const names = end === -1 ? words : words.slice(0, end);
   let parent = program;
-  for (const name of names.slice(0, -1)) {
+  names.slice(0, -1).forEach((name, i) => {
     parent =
       parent.commands.find((candidate) => candidate.name() === name) ??
-      parent.command(name).option("--json", "machine-readable output").exitOverride();
-  }
+      parent
+        .command(name)
+        .description(GROUPS[names.slice(0, i + 1).join(" ")] ?? "")
+        .option("--json", "machine-readable output")
+        .exitOverride();
+  });
   const leaf = parent
     .command([names.at(-1), ...(end === -1 ? [] : words.slice(end))].join(" "))
-    .description(command.summary)
+    .summary(command.summary)
+    .description(
+      [command.summary, command.details].filter((text) => text !== undefined).join("\n\n"),
+    )
     .option("--json", "machine-readable output")
     .exitOverride();
   for (const [flag, about, preset] of command.flags ?? []) leaf.option(flag, about, preset);
