@@ -186,6 +186,7 @@ test("each condition is met and missed at its edge", () => {
 test("[POLICY-4] a trust that nobody measured meets no condition", () => {
   // SECURITY: to keep the score from being measured would be a way around it.
   assert.deepEqual(unmet({ trust: 0.1 }, { trust: null }), ["trust"]);
+  assert.deepEqual(unmet({ trust: 0 }, { trust: null }), ["trust"]);
   assert.deepEqual(unmet({ trust: 0.5 }, { trust: 0.4 }), ["trust"]);
   assert.deepEqual(unmet({ trust: 0.5 }, { trust: 0.5 }), []);
 });

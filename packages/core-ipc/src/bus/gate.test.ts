@@ -160,3 +160,17 @@ test("[OWNER-1] where an owner goes by no grants, enrolment decides", async () =
   await assert.rejects(admit({}, asked("secret.get", other)), { code: "capability-missing" });
   await admit({}, asked("secret.get", reader));
 });
+
+test("[OWNER-5] who is blocked is refused before anything is asked, and nobody else is", async () => {
+  // SECURITY: who was kept out would go on, or learn by the answer what it could still do.
+  const { options, questions } = open();
+  const blocking = { ...options, blocked: ({ name }: Identity) => name === reader.name };
+  await assert.rejects(admit(blocking, asked("secret.get", reader)), (cause) => {
+    assert.ok(cause instanceof Refusal);
+    assert.deepEqual([cause.code, cause.reason], ["clearance-too-low", "blocked"]);
+    return true;
+  });
+  assert.deepEqual(questions, []);
+  await admit(blocking, asked("secret.get", other));
+  assert.deepEqual(questions, ["rate", "grants", ...CONDITIONS]);
+});
