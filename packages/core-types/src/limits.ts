@@ -23,6 +23,8 @@ export const HANDSHAKE_TIMEOUT_MS = 5_000;
 export const MAX_HALF_OPEN = 64;
 /** Authenticated connections, per bus. */
 export const MAX_CONNECTIONS = 4_096;
+/** Of these, those that people and daemons alone get. */
+export const RESERVED_CONNECTIONS = 128;
 /** Unregistered connections, per bus. */
 export const MAX_OPEN_CONNECTIONS = 256;
 /** Noise messages after which a direction is rekeyed. */

@@ -32,6 +32,7 @@ import {
   type Trust,
 } from "@sesame/core-types";
 import { readDenial, type Answer } from "../bus/dispatcher.ts";
+import { isCrowded } from "../bus/crowd.ts";
 import { RateWindows } from "../bus/rate-windows.ts";
 import type { Registry } from "../bus/registry.ts";
 import { BUS_CONNECTION, Router, type ConnectionId, type Effect } from "../bus/router.ts";
@@ -326,10 +327,10 @@ export class BusServer {
     // Nobody else speaks for the bus host, whoever holds its key.
     if (identity?.name === BUS_HOST) return null;
     if (this.#isBlocked(key, identity)) throw new Violation("BLOCK-3", "this key is blocked");
-    const crowd =
-      this.#connections.size > limits.MAX_CONNECTIONS ||
-      (identity === null && this.#open >= limits.MAX_OPEN_CONNECTIONS);
-    if (crowd) throw new Violation("LIMIT-1", "too many connections");
+    // This one is half open still, and others that are do not count.
+    const all = this.#connections.size - this.#halfOpen.size + 1;
+    if (isCrowded(identity?.kind ?? null, { all, open: this.#open }))
+      throw new Violation("LIMIT-1", "too many connections");
     const session = connection.session.sessionId;
     const party = partyOf(identity, session);
     const { name, kind, clearance } = party;
