@@ -78,6 +78,34 @@ test("[OWNER-5] clearance comes first, and no grant raises it", async () => {
   }
 });
 
+test("[BLOCK-4] who is blocked while somebody is asked gets nothing either", async () => {
+  // SECURITY: a call that waits for its conditions would outlive the block of its caller.
+  for (const when of ["grants", ...CONDITIONS]) {
+    let isBlocked = false;
+    const { options } = open();
+    const answer = (name: string) => async (): Promise<void> => {
+      await Promise.resolve();
+      isBlocked ||= name === when;
+    };
+    const gate: GateOptions = {
+      ...options,
+      ...Object.fromEntries(CONDITIONS.map((name) => [name, answer(name)])),
+      grants: {
+        permit: async (...given) => {
+          await answer("grants")();
+          return options.grants?.permit(...given) ?? null;
+        },
+      },
+      blocked: () => isBlocked,
+    };
+    await assert.rejects(admit(gate, asked("secret.get", other)), (cause) => {
+      assert.ok(cause instanceof Refusal);
+      assert.deepEqual([cause.code, cause.reason], ["clearance-too-low", "blocked"]);
+      return true;
+    });
+  }
+});
+
 test("[OWNER-5] who is enrolled for it needs no grant, and passes the conditions all the same", async () => {
   const { options, questions } = open();
   const permit = await admit(options, asked("secret.get", reader));

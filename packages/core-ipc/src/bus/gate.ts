@@ -110,9 +110,7 @@ const UNLIMITED: Permit = {
  */
 export async function admit(options: GateOptions, asked: Asked): Promise<Permit> {
   const { row, identity } = asked;
-  // What the key of nobody is told, so that nobody learns that it is blocked.
-  if (identity !== null && options.blocked?.(identity) === true)
-    throw new Refusal("clearance-too-low", "blocked");
+  expectUnblocked(options, identity);
   if (identity !== null) options.rate?.(row, identity);
   // The bus has checked the level already; a lying bus must not widen anybody's rights.
   if (!dominates(identity?.clearance ?? "open", row.level)) throw new Denial("clearance-too-low");
@@ -122,9 +120,16 @@ export async function admit(options: GateOptions, asked: Asked): Promise<Permit>
   if (identity === null) return permit;
   const { covers } = permit;
   for (const condition of CONDITIONS) await options[condition]?.({ ...asked, identity, covers });
-  // One may have begun while somebody was asked.
+  // One may have begun, or the caller been blocked, while somebody was asked.
+  expectUnblocked(options, identity);
   expectCalm(options, row);
   return permit;
+}
+
+/** Whoever is blocked is told what the key of nobody is told, so that it does not learn it. */
+function expectUnblocked({ blocked }: GateOptions, identity: Identity | null): void {
+  if (identity !== null && blocked?.(identity) === true)
+    throw new Refusal("clearance-too-low", "blocked");
 }
 
 function expectCalm({ panic }: GateOptions, { inPanic }: Request): void {
