@@ -154,6 +154,18 @@ test("[ENROL-30] an old rotation, one of nobody and one of who is suspended or r
   assert.equal(await late.show(late.rotation(three)), REFUSED);
 });
 
+test("[ENROL-30] who is blocked gives itself no new keys, and comes back with those it had", async () => {
+  // SECURITY: whoever is kept out by its keys would come in with others.
+  const [one, two] = ["kept-out", "kept-out"].map((name) => new Applicant(home, name));
+  assert.ok(one !== undefined && two !== undefined);
+  assert.equal(await one.show(one.admission(token)), "registered");
+  home.must(["agent", "block", "kept-out"]);
+  assert.equal(await two.show(two.rotation(one)), REFUSED);
+  await recorded(home, "why", ({ outcome }) => outcome === `refused:${REFUSED}/blocked`);
+  home.must(["agent", "unblock", "kept-out"]);
+  assert.equal(await two.show(two.rotation(one)), "registered");
+});
+
 test("[ENROL-19] [ENROL-32] cut short at any step it goes on, and two at once do not meet", async () => {
   // SECURITY: half a rotation would lock an identity out, or leave certified keys to nobody.
   comeIn("cut");

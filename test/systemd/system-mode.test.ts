@@ -176,6 +176,20 @@ describe("sesame daemon install --system", { skip }, () => {
     assert.ok(checks.some(({ name }) => name === "suite's folder"));
   });
 
+  test("[ENROL-22] [ENROL-32] agents come in by a token, and give themselves new keys", async () => {
+    const token = `${ANN.home}/token`;
+    const create = ["agent", "token", "create", "--name", "tok-*", "--out", token];
+    await must(ANN, create, `${PASSWORD}\n`);
+    await must(ANN, ["agent", "enroll", "--name", "tok-1", "--token-file", token]);
+    assert.match(await must(ANN, ["--as", "tok-1", "agent", "status"]), /registered/);
+    await must(ANN, ["--as", "tok-1", "agent", "rotate"]);
+    assert.match(await must(ANN, ["--as", "tok-1", "agent", "status"]), /registered/);
+    const spent = await sesame(ANN, ["agent", "enroll", "--name", "tok-2", "--token-file", token]);
+    assert.equal(spent.exit, 77, spent.err);
+    await must(ANN, ["agent", "revoke", "tok-1"], `${PASSWORD}\n`);
+    assert.match(await must(ANN, ["--as", "tok-1", "agent", "status"]), /unknown/);
+  });
+
   test("score and alerts come from a log that the user cannot read", async () => {
     const { score, confidence } = (await json(ANN, ["trust", "show", "ci"])) as Signals;
     assert.ok(score > 0 && confidence > 0);
