@@ -20,7 +20,7 @@ type Facts = {
   readonly from: number;
   readonly to: number;
   readonly exporterKey: string;
-  readonly writerKey: string;
+  readonly writerKeys: readonly string[];
 };
 
 describe("an export of the running suite's log", () => {
@@ -40,19 +40,19 @@ describe("an export of the running suite's log", () => {
   }
 
   test("[AUDIT-36] the verifier in Python accepts it, all of it signed", { skip }, () => {
-    const { file, from, to, exporterKey, writerKey } = exported("all.json");
-    const { exit, out, err } = python(["-B", VERIFIER, file, exporterKey, writerKey]);
+    const { file, from, to, exporterKey, writerKeys } = exported("all.json");
+    const { exit, out, err } = python(["-B", VERIFIER, file, exporterKey, writerKeys.join(",")]);
     assert.equal(exit, 0, err);
     assert.match(out, new RegExp(`^GOOD: entries 1 to ${to}, signed in the log up to ${to}$`, "m"));
     assert.equal(from, 1);
     const text = readFileSync(file, "utf8").replace(/"payload":"eyJ2/, '"payload":"eyJ3');
     writeFileSync(join(home.path, "changed.json"), text);
     const changed = join(home.path, "changed.json");
-    assert.equal(python(["-B", VERIFIER, changed, exporterKey, writerKey]).exit, 1);
+    assert.equal(python(["-B", VERIFIER, changed, exporterKey, writerKeys.join(",")]).exit, 1);
   });
 
   test("its keys are those of the signed record, and the vault's anchor is in it", () => {
-    const { file, exporterKey, writerKey } = exported("keys.json");
+    const { file, exporterKey, writerKeys } = exported("keys.json");
     const identities = loadInstallation(suite, home.paths.installation)?.identities ?? [];
     const keyOf = (name: string): Uint8Array => {
       const key = identities.find((identity) => identity.name === name)?.signingKey;
@@ -60,7 +60,7 @@ describe("an export of the running suite's log", () => {
       return key;
     };
     assert.equal(Buffer.from(keyOf("operator")).toString("hex"), exporterKey);
-    assert.equal(Buffer.from(keyOf("daemon-profile")).toString("hex"), writerKey);
+    assert.deepEqual([Buffer.from(keyOf("daemon-profile")).toString("hex")], writerKeys);
     const { payload } = openEnvelope(suite, readFileSync(file), {
       payloadType: EXPORT_TYPE,
       keys: [keyOf("operator")],

@@ -230,8 +230,12 @@ describe("a verifier in Python", { skip }, () => {
       () => changedHead(whole, { installation: "00".repeat(16) }),
       /entry|inst/,
     ],
-    ["another log's writer", () => changedHead(whole, { writer: "00".repeat(32) }), /another log/],
-    ["a later version", () => changedHead(whole, { version: 2 }), /another version/],
+    [
+      "another log's writer",
+      () => changedHead(whole, { writers: [{ from: 1, key: "00".repeat(32) }] }),
+      /another log/,
+    ],
+    ["a later version", () => changedHead(whole, { version: 3 }), /another version/],
     [
       "a member twice",
       () =>

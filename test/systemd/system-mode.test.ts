@@ -147,6 +147,8 @@ describe("sesame daemon install --system", { skip }, () => {
     assert.equal(await must(ANN, ["secret", "get", "api-token"]), "t0ken");
     await asRoot(install(ANN));
     assert.equal(await said(), made);
+    const { writers } = (await json(ANN, ["audit", "verify"])) as { writers: unknown[] };
+    assert.equal(writers.length, 2);
     const folder = `${folderOf(ANN)}/suite/keys/daemon-secrets`;
     const files = await machine().must(["ls", folder]);
     assert.equal(files.split("\n").length, 2, files);

@@ -456,7 +456,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     usage: "key rotate [daemon]",
-    summary: "give the daemons new keys (secrets, launcher, all); the former ones overlap",
+    summary: "give the daemons new keys (bus, secrets, launcher, all); the former ones overlap",
     flags: [
       ["--overlap <span>", "for how long the former keys are accepted (48h)"],
       ["--compromised", "end the former keys at once: they may be somebody else's"],

@@ -11,6 +11,8 @@ export type Maker = {
   readonly installationId: Uint8Array;
   /** Ed25519, 64 bytes. */
   readonly sign: (message: Uint8Array) => Uint8Array;
+  /** Of the key that signs; 32 bytes. */
+  readonly publicKey: Uint8Array;
 };
 
 /** Lines that continue a chain and are written together. The chain itself is not touched. */

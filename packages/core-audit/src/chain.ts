@@ -2,6 +2,8 @@ import { fromHex, toHex, type Checkpoint } from "@sesame/core-types";
 import {
   checkpointOf,
   isSigned,
+  keysOf,
+  signerOf,
   type LogOwner,
   type Reach,
   type SignatureVerifier,
@@ -34,15 +36,23 @@ export class ChainReader {
   readonly #rules: Rules;
   readonly #frame = new LineFrame();
   readonly #hash: Buffer;
+  readonly #keys: readonly Uint8Array[];
+  /** Index of the key in force; null until a checkpoint has told. */
+  #signer: number | null;
   #sequence: number;
   #timeMs: number;
   /** The last entry's, if it was one about the log itself. */
   control: Control | null = null;
   checkpoint: Checkpoint | null = null;
 
-  /** @param from - the entry before the first line */
-  constructor(rules: Rules, from: Reach = ORIGIN) {
+  /**
+   * @param from - the entry before the first line
+   * @param signer - the key in force there, as an index of keysOf
+   */
+  constructor(rules: Rules, from: Reach = ORIGIN, signer: number | null = null) {
     this.#rules = rules;
+    this.#keys = keysOf(rules);
+    this.#signer = signer;
     this.#sequence = from.sequence;
     this.#timeMs = from.timeMs;
     this.#hash = Buffer.from(from.hash, "latin1");
@@ -54,6 +64,11 @@ export class ChainReader {
 
   get timeMs(): number {
     return this.#timeMs;
+  }
+
+  /** The key that signs where the chain stands, as an index of keysOf; null if none has yet. */
+  get signer(): number | null {
+    return this.#signer;
   }
 
   /** 64 hex digits. */
@@ -114,6 +129,9 @@ export class ChainReader {
   }
 
   #misplaced(control: Control | null, { segment, isFirst }: Place): string | null {
+    const before = this.control?.type;
+    if (before === "key" && control?.type !== "checkpoint")
+      return "it follows a change of the key, whose first checkpoint is missing";
     if (isFirst) {
       const opens =
         segment === 1
@@ -121,6 +139,8 @@ export class ChainReader {
           : control?.type === "segment" && control.number === segment;
       return opens ? null : `segment ${segment} does not begin with it: lines or files were moved`;
     }
+    if (control?.type === "key" && before !== "segment" && before !== "gap")
+      return "it changes the key, and not where a segment begins";
     const opener = control?.type === "genesis" || control?.type === "segment";
     return opener ? "it begins a segment, inside of another" : null;
   }
@@ -130,15 +150,34 @@ export class ChainReader {
       return control.installation === toHex(this.#rules.installationId)
         ? null
         : "the log belongs to another installation";
+    if (control?.type === "key") return this.#follow(control.key);
     if (control?.type !== "checkpoint") return null;
     const reach = { sequence: this.#sequence, hash: this.hash, timeMs };
     const signature = fromHex(control.signature) ?? new Uint8Array(0);
-    if (!isSigned(this.#rules.verifier, this.#rules, reach, signature))
+    this.#signer ??= signerOf(this.#rules.verifier, this.#rules, reach, signature);
+    if (!this.#isSigned(reach, signature))
       return (
         "its signature does not fit: an entry after the checkpoint before it was replaced," +
         " or another key signed"
       );
     this.checkpoint = checkpointOf(reach, signature);
+    return null;
+  }
+
+  #isSigned(reach: Reach, signature: Uint8Array): boolean {
+    const { verifier, installationId } = this.#rules;
+    const publicKey = this.#signer === null ? undefined : this.#keys[this.#signer];
+    return (
+      publicKey !== undefined && isSigned(verifier, { installationId, publicKey }, reach, signature)
+    );
+  }
+
+  /** From here on a later key signs; keys that never came to sign are passed over. */
+  #follow(key: string): string | null {
+    const next = this.#keys.findIndex((one) => toHex(one) === key);
+    if (this.#signer === null || next <= this.#signer)
+      return "it names a key that does not come after the one in force";
+    this.#signer = next;
     return null;
   }
 }

@@ -14,8 +14,10 @@ export type SignatureVerifier = {
 export type LogOwner = {
   /** 16 bytes. */
   readonly installationId: Uint8Array;
-  /** Ed25519, 32 bytes. */
+  /** The key that signs; Ed25519, 32 bytes. */
   readonly publicKey: Uint8Array;
+  /** Keys that signed before it, the earliest first. */
+  readonly formerKeys?: readonly Uint8Array[];
 };
 
 /** How far a log reached at a time: what a checkpoint's signature says. */
@@ -50,7 +52,26 @@ export function checkpointOf(reach: Reach, signature: Uint8Array): Checkpoint {
   return { sequence, hash, timeMs, signature };
 }
 
-/** True if the owner of the log signed it. */
+/** Every key that may have signed a part of the log, in the order in which they did. */
+export function keysOf({ formerKeys = [], publicKey }: LogOwner): readonly Uint8Array[] {
+  return [...formerKeys, publicKey];
+}
+
+/** Which of the log's keys signed it: an index of keysOf; null if none did. */
+export function signerOf(
+  verifier: SignatureVerifier,
+  owner: LogOwner,
+  reach: Reach,
+  signature: Uint8Array,
+): number | null {
+  const { installationId } = owner;
+  const at = keysOf(owner).findLastIndex((publicKey) =>
+    isSigned(verifier, { installationId, publicKey }, reach, signature),
+  );
+  return at === -1 ? null : at;
+}
+
+/** True if the present key of the log signed it. */
 export function isSigned(
   verifier: SignatureVerifier,
   owner: LogOwner,
@@ -61,7 +82,7 @@ export function isSigned(
   return verifier.ed25519Verify(owner.publicKey, message, signature);
 }
 
-/** True if the checkpoint is a statement of this log's owner. */
+/** True if the checkpoint is a statement of this log's owner, under the present key. */
 export function isSignedCheckpoint(
   verifier: SignatureVerifier,
   owner: LogOwner,

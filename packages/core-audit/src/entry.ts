@@ -36,6 +36,7 @@ export type Control =
       readonly installation: string;
     }
   | { readonly type: "segment"; readonly number: number }
+  | { readonly type: "key"; /** That signs from here on; 64 hex digits. */ readonly key: string }
   | {
       readonly type: "gap";
       readonly bytes: number;
@@ -87,6 +88,8 @@ function orderedControl(control: Control): Control {
     }
     case "segment":
       return { type, number: control.number };
+    case "key":
+      return { type, key: control.key };
     case "gap": {
       const { bytes, hash, file } = control;
       return { type, bytes, hash, file };
@@ -129,7 +132,8 @@ function parseObject(line: string): Readonly<Record<string, unknown>> | null {
 
 function parseControl(from: unknown): Control | null {
   if (!isRecord(from)) return null;
-  const { type, version, algorithm, installation, number, bytes, hash, file, signature } = from;
+  const { type, version, algorithm, installation, number, key } = from;
+  const { bytes, hash, file, signature } = from;
   switch (type) {
     case "genesis":
       return version === FORMAT_VERSION && isAlgorithm(algorithm) && isHex(installation, 16)
@@ -137,6 +141,8 @@ function parseControl(from: unknown): Control | null {
         : null;
     case "segment":
       return isUint(number) ? { type, number } : null;
+    case "key":
+      return isHex(key, 32) ? { type, key } : null;
     case "gap":
       return isUint(bytes) && isHex(hash, 32) && typeof file === "string"
         ? { type, bytes, hash, file }

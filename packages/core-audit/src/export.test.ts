@@ -45,10 +45,10 @@ test("[AUDIT-34] the whole log, byte for byte, with its facts in front", async (
     assert.equal(whole.payload?.at(-1), 0x0a);
     const { blind, ...head } = parts(whole).head;
     assert.deepEqual(head, {
-      version: 1,
+      version: 2,
       installation: "0192f0c1a2b37c4d8e5f60718293a4b5",
       algorithm,
-      writer: Buffer.from(OWNER.publicKey).toString("hex"),
+      writers: [{ from: 1, key: Buffer.from(OWNER.publicKey).toString("hex") }],
       exporter: "operator",
       time: START_MS,
       from: 1,

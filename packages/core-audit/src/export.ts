@@ -2,7 +2,7 @@ import { Fault, toHex, type Checkpoint } from "@sesame/core-types";
 import { verifyAudit, type AuditReport, type GoodEntry, type VerifyOptions } from "./verify.ts";
 
 /** Payload type of a signed export: a head of JSON and the lines of the log. docs/AUDIT.md, Export */
-export const EXPORT_TYPE = "application/vnd.sesame.audit-export.v1+jsonl";
+export const EXPORT_TYPE = "application/vnd.sesame.audit-export.v2+jsonl";
 /** Bytes of the lines of one export. */
 export const MAX_EXPORT_BYTES = 48 * 1024 * 1024;
 
@@ -94,10 +94,10 @@ const FEED = Buffer.from("\n");
 
 function headOf(options: ExportOptions, report: AuditReport, range: Range): object {
   return {
-    version: 1,
+    version: 2,
     installation: toHex(options.installationId),
     algorithm: range.algorithm,
-    writer: toHex(options.publicKey),
+    writers: report.writers,
     exporter: options.exporter,
     time: options.nowMs,
     from: range.from,

@@ -21,7 +21,7 @@ export { nodeFiles } from "./io/node-files.ts";
 export type { Schedule } from "./io/schedule.ts";
 export type { Changes } from "./io/watch.ts";
 export { DEFAULT_LIMITS, type AuditLimits } from "./limits.ts";
-export { openAuditLog, type AuditLog, type AuditLogOptions } from "./log.ts";
+export { openAuditLog, type AuditLog, type AuditLogOptions, type LogKeys } from "./log.ts";
 export { isSegment, isTorn } from "./names.ts";
 export { Conducts, type Conduct } from "./signals/conducts.ts";
 export { RULES, SEVERITIES, type RuleName, type Severity } from "./signals/rules.ts";

@@ -1,4 +1,4 @@
-import { Fault, ID_BYTES, type Checkpoint, type Clock } from "@sesame/core-types";
+import { Fault, ID_BYTES, toHex, type Checkpoint, type Clock } from "@sesame/core-types";
 import { Batch } from "./batch.ts";
 import type { SignatureVerifier } from "./checkpoint.ts";
 import { eventBody, type AuditEntry, type AuditEvent } from "./entry.ts";
@@ -8,7 +8,7 @@ import { nodeFiles } from "./io/node-files.ts";
 import { systemSchedule, type Schedule } from "./io/schedule.ts";
 import { LINE_OVERHEAD } from "./line.ts";
 import { BATCH_BYTES, DEFAULT_LIMITS, MAX_LINE_BYTES, type AuditLimits } from "./limits.ts";
-import { cut, Damage, openSegment, recover, type Owner, type Tip } from "./recover.ts";
+import { cut, Damage, keyChange, openSegment, recover, type Owner, type Tip } from "./recover.ts";
 
 export type AuditLogOptions = {
   /** Directory of the log; made if it is not there. */
@@ -21,6 +21,8 @@ export type AuditLogOptions = {
   readonly sign: (message: Uint8Array) => Uint8Array;
   /** Ed25519, 32 bytes; of the key that signs. */
   readonly publicKey: Uint8Array;
+  /** Keys that signed before it, the earliest first. */
+  readonly formerKeys?: readonly Uint8Array[];
   /** A crypto suite. */
   readonly suite: SignatureVerifier;
   readonly clock: Pick<Clock, "wallMs">;
@@ -28,6 +30,9 @@ export type AuditLogOptions = {
   readonly schedule?: Schedule;
   readonly limits?: Partial<AuditLimits>;
 };
+
+/** With which keys a log is signed. */
+export type LogKeys = Pick<AuditLogOptions, "sign" | "publicKey" | "formerKeys">;
 
 /** The one writer of a log. docs/AUDIT.md, Durability. */
 export interface AuditLog {
@@ -40,6 +45,13 @@ export interface AuditLog {
   append(event: AuditEvent): Promise<number>;
   /** Signs how far the log reaches; the newest checkpoint if nothing was recorded since. */
   checkpoint(): Promise<Checkpoint>;
+  /**
+   * Has another key sign from here on. What was recorded before is signed by the one before, as far
+   * as it can be.
+   *
+   * @throws {Fault} as append; the next write is under the new key all the same
+   */
+  rekey(keys: LogKeys): Promise<void>;
   /** False after a failure, until a write succeeds. */
   readonly writable: boolean;
   /** Why it is not writable. */
@@ -95,7 +107,7 @@ type State =
 
 class Log implements AuditLog {
   readonly #files: AuditFiles;
-  readonly #owner: Owner;
+  #owner: Owner;
   readonly #limits: AuditLimits;
   readonly #schedule: Schedule;
   readonly #listeners: ((checkpoint: Checkpoint) => void)[] = [];
@@ -110,7 +122,8 @@ class Log implements AuditLog {
   #state: State = { is: "failed", durable: null, fault: ioFault(null) };
 
   constructor(options: AuditLogOptions) {
-    const { installationId, publicKey, sign, suite, clock, algorithm = "blake3" } = options;
+    const { installationId, publicKey, sign, suite, clock } = options;
+    const { formerKeys = [], algorithm = "blake3" } = options;
     this.#files = options.files ?? nodeFiles(options.dir);
     this.#schedule = options.schedule ?? systemSchedule;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
@@ -120,7 +133,8 @@ class Log implements AuditLog {
     if (installationId.length !== ID_BYTES) throw new RangeError("an installation id has 16 bytes");
     // The line holds unsigned integers; a clock before 1970 shows as 0.
     const now = (): number => Math.max(0, Math.trunc(clock.wallMs()));
-    this.#owner = { installationId, publicKey, sign, verifier: suite, now, algorithm };
+    const keys = { publicKey, formerKeys, sign };
+    this.#owner = { installationId, ...keys, verifier: suite, now, algorithm };
   }
 
   get writable(): boolean {
@@ -171,6 +185,13 @@ class Log implements AuditLog {
     return this.#state.tip.checkpoint;
   }
 
+  async rekey({ sign, publicKey, formerKeys = [] }: LogKeys): Promise<void> {
+    const signed = this.checkpoint();
+    await signed.catch(() => undefined);
+    this.#owner = { ...this.#owner, sign, publicKey, formerKeys };
+    await this.checkpoint();
+  }
+
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
@@ -204,7 +225,7 @@ class Log implements AuditLog {
       let items: readonly Item[] = [];
       try {
         const tip = await this.#ready();
-        items = this.#take(tip);
+        items = this.#isUnderKey(tip) ? this.#take(tip) : [];
         if (items.length === 0) await this.#rotate(tip);
         else await this.#write(tip, items);
       } catch (error) {
@@ -241,14 +262,24 @@ class Log implements AuditLog {
     return this.#queue.splice(0, end === -1 ? this.#queue.length : end);
   }
 
+  /** False if another key is to sign than does: that takes a segment of its own. */
+  #isUnderKey({ maker }: Tip): boolean {
+    return toHex(maker.publicKey) === toHex(this.#owner.publicKey);
+  }
+
   async #rotate(tip: Tip): Promise<void> {
     const segment = tip.segment + 1;
-    const next = await openSegment(this.#files, tip.maker, {
-      segment,
-      after: tip.head,
-      timeMs: this.#owner.now(),
-      controls: [{ type: "segment", number: segment }],
-    });
+    const change = this.#isUnderKey(tip) ? [] : [keyChange(this.#owner)];
+    const next = await openSegment(
+      this.#files,
+      { ...tip.maker, ...this.#owner },
+      {
+        segment,
+        after: tip.head,
+        timeMs: this.#owner.now(),
+        controls: [{ type: "segment", number: segment }, ...change],
+      },
+    );
     await tip.file.close();
     this.#advance(next);
     this.#announce([next.checkpoint]);

@@ -1,7 +1,13 @@
-import { toHex, type Checkpoint } from "@sesame/core-types";
+import { fromHex, toHex, type Checkpoint } from "@sesame/core-types";
 import { Batch, type Maker } from "./batch.ts";
 import { ChainReader, ORIGIN, type Rules } from "./chain.ts";
-import type { LogOwner, Reach, SignatureVerifier } from "./checkpoint.ts";
+import {
+  keysOf,
+  signerOf,
+  type LogOwner,
+  type Reach,
+  type SignatureVerifier,
+} from "./checkpoint.ts";
 import { FORMAT_VERSION, parseEntry, type AuditEntry, type Control } from "./entry.ts";
 import {
   readUpTo,
@@ -29,6 +35,9 @@ import {
 
 const LINE_FEED = 0x0a;
 const FIRST_LOOK_BYTES = 256 * 1024;
+/** `segment`, `gap`, `key` and a checkpoint. */
+const OPENING_LINES = 4;
+const OPENING_BYTES = OPENING_LINES * (MAX_LINE_BYTES + 1);
 
 export type Owner = LogOwner & {
   readonly verifier: SignatureVerifier;
@@ -79,16 +88,30 @@ export async function recover(files: AuditFiles, owner: Owner): Promise<Tip> {
   const rules = { ...owner, hasher: hashers.entry };
   const end = await findEnd(files, rules, last);
   const maker = { ...owner, hasher: hashers.entry };
+  const isPresent = end.signer === keysOf(owner).length - 1;
+  const change = isPresent ? [] : [keyChange(owner)];
 
   const torn = tornName(end.head.sequence + 1);
   if (end.torn.length > 0) {
     await publish(files, torn, end.torn);
     await cut(files, last, end.length);
   } else if (!names.includes(torn)) {
+    if (!isPresent) {
+      const segment = last + 1;
+      const controls: Control[] = [{ type: "segment", number: segment }, ...change];
+      const opening = { segment, after: end.head, timeMs: owner.now(), controls };
+      return openSegment(files, maker, opening);
+    }
     const file = await openTip(files, last);
     return { segment: last, file, length: end.length, head: end.head, maker, ...end.signed };
   }
-  return recordGap(files, { owner, maker, hashers }, { segment: last, head: end.head, torn });
+  const at = { segment: last, head: end.head, torn, change };
+  return recordGap(files, { owner, maker, hashers }, at);
+}
+
+/** The entry from which on the present key signs. */
+export function keyChange({ publicKey }: Pick<LogOwner, "publicKey">): Control {
+  return { type: "key", key: toHex(publicKey) };
 }
 
 async function begin(files: AuditFiles, owner: Owner): Promise<Tip> {
@@ -130,7 +153,7 @@ export async function openSegment(
 async function recordGap(
   files: AuditFiles,
   by: { owner: Owner; maker: Maker; hashers: LogHashers },
-  at: { segment: number; head: Reach; torn: string },
+  at: { segment: number; head: Reach; torn: string; change: readonly Control[] },
 ): Promise<Tip> {
   const bytes = await withFile(files, at.torn, (file) => readUpTo(file, 0, RECOVERY_BYTES));
   if (bytes === null) throw new Damage(`${at.torn} is gone`);
@@ -143,6 +166,7 @@ async function recordGap(
     controls: [
       { type: "segment", number: segment },
       { type: "gap", bytes: bytes.length, hash, file: at.torn },
+      ...at.change,
     ],
   });
 }
@@ -210,6 +234,8 @@ export async function firstEntry(
 
 type End = {
   readonly head: Reach;
+  /** The key that signs there, as an index of keysOf. */
+  readonly signer: number;
   /** Bytes of the segment that hold whole entries. */
   readonly length: number;
   /** Bytes behind them. */
@@ -224,13 +250,15 @@ async function findEnd(files: AuditFiles, rules: Rules, segment: number): Promis
       ? opener?.type === "genesis"
       : opener?.type === "segment" && opener.number === segment;
   if (!opens) throw new Damage(`segment ${segment} does not begin as one`);
+  const signer = await segmentSigner(files, rules, segment);
+  if (signer === null) throw new Damage(`segment ${segment} has no checkpoint where it begins`);
 
   const end = await withFile(files, segmentName(segment), async (file) => {
     const { size } = await file.stat();
     for (const look of [FIRST_LOOK_BYTES, RECOVERY_BYTES]) {
       const from = Math.max(0, size - look);
       const tail = await readUpTo(file, from, size - from);
-      const found = endOf(tail, from, rules, segment);
+      const found = endOf(tail, from, { rules, segment, signer });
       if (found !== null) return found;
       if (from === 0) break;
     }
@@ -241,12 +269,16 @@ async function findEnd(files: AuditFiles, rules: Rules, segment: number): Promis
 }
 
 // From the last line that its own signature proves, the chain is followed as in verification.
-function endOf(tail: Buffer, offset: number, rules: Rules, segment: number): End | null {
+function endOf(
+  tail: Buffer,
+  offset: number,
+  { rules, segment, signer }: { rules: Rules; segment: number; signer: number },
+): End | null {
   const place = { segment, isFirst: false };
   for (let end = tail.lastIndexOf(LINE_FEED); end > 0;) {
     const start = tail.lastIndexOf(LINE_FEED, end - 1) + 1;
     const before = start > 0 ? claimedReach(tail.toString("utf8", start, end)) : null;
-    const reader = before && new ChainReader(rules, before);
+    const reader = before && new ChainReader(rules, before, signer);
     if (reader?.accept(tail, start, end, place) === null) {
       let at = end + 1;
       let unsigned = 0;
@@ -257,9 +289,31 @@ function endOf(tail: Buffer, offset: number, rules: Rules, segment: number): End
       const { head, checkpoint } = reader;
       if (checkpoint === null) return null;
       const signed = { checkpoint, unsigned };
-      return { head, length: offset + at, torn: tail.subarray(at), signed };
+      return { head, signer, length: offset + at, torn: tail.subarray(at), signed };
     }
     end = start - 1;
+  }
+  return null;
+}
+
+/**
+ * The key that signs a segment: that of the checkpoint among its opening entries. Checkpoints of
+ * others behind it are none, whoever has a key that was replaced.
+ */
+async function segmentSigner(
+  files: AuditFiles,
+  rules: Rules,
+  segment: number,
+): Promise<number | null> {
+  const start = await withFile(files, segmentName(segment), (file) =>
+    readUpTo(file, 0, OPENING_BYTES),
+  );
+  const lines = (start?.toString("utf8") ?? "").split("\n").slice(0, OPENING_LINES);
+  for (const line of lines) {
+    const reach = claimedReach(line);
+    const control = reach === null ? null : parseEntry(line)?.control;
+    if (reach === null || control?.type !== "checkpoint") continue;
+    return signerOf(rules.verifier, rules, reach, fromHex(control.signature) ?? new Uint8Array(0));
   }
   return null;
 }

@@ -58,8 +58,7 @@ async function rewrite(
   change: (entry: AuditEntry) => AuditEntry,
 ): Promise<Buffer> {
   const { entry: hasher } = await loadHashers("blake3");
-  const { installationId } = OWNER;
-  const batch = new Batch({ hasher, installationId, sign }, ORIGIN);
+  const batch = new Batch({ hasher, ...OWNER, sign }, ORIGIN);
   for (const line of linesOf(bytes)) {
     const entry = change(entryOf(line));
     const { control, time } = entry;

@@ -1,6 +1,6 @@
 import { toHex, type Checkpoint } from "@sesame/core-types";
 import { ChainReader, type Rules } from "./chain.ts";
-import { isSigned, type LogOwner, type SignatureVerifier } from "./checkpoint.ts";
+import { keysOf, signerOf, type LogOwner, type SignatureVerifier } from "./checkpoint.ts";
 import type { Control } from "./entry.ts";
 import { readUpTo, withFile, type ReadableFile, type ReadableFiles } from "./files.ts";
 import { loadHashers, type LogHashers } from "./io/hashers.ts";
@@ -22,7 +22,10 @@ export type VerifyOptions = LogOwner & {
 
 export type GoodEntry = { readonly sequence: number; readonly control: Control | null };
 
-/** `missing`: the log ends before it. `unreached`: the first bad entry comes before it. */
+/**
+ * `missing`: the log ends before it. `unreached`: the first bad entry comes before it. `not signed`:
+ * not by the key that signs there.
+ */
 export type AnchorState = "matches" | "contradicts" | "missing" | "unreached" | "not signed";
 
 export type AuditReport = {
@@ -33,6 +36,8 @@ export type AuditReport = {
   readonly segments: number;
   readonly checkpoints: number;
   readonly lastSequence: number;
+  /** The keys that sign, in hex, each from an entry on. */
+  readonly writers: readonly { readonly from: number; readonly key: string }[];
   /** 64 hex digits; zeros if there is no good entry. */
   readonly lastHash: string;
   /** `line` counts from 1. `sequence` is the entry's own claim. */
@@ -78,13 +83,24 @@ export async function verifyAudit(dir: string, options: VerifyOptions): Promise<
   return run.report();
 }
 
+type KnownAnchor = {
+  readonly sequence: number;
+  readonly hash: string;
+  /** Index of the key that signed it. */
+  readonly signer: number | null;
+  state: AnchorState;
+};
+
 class Verification {
   readonly #files: ReadableFiles;
   readonly #hashers: LogHashers;
   readonly #chain: ChainReader;
   readonly #onEntry: VerifyOptions["onEntry"];
-  /** Ascending, those that the owner signed; the first `#passed` were compared. */
-  readonly #anchors: { readonly sequence: number; readonly hash: string; state: AnchorState }[];
+  /** In hex, in the order in which they sign. */
+  readonly #keys: readonly string[];
+  readonly #writers: { readonly from: number; readonly key: string }[] = [];
+  /** Ascending, those that a key of the log signed; the first `#passed` were compared. */
+  readonly #anchors: KnownAnchor[];
   readonly #forged: readonly number[];
   #passed = 0;
   #entries = 0;
@@ -102,14 +118,25 @@ class Verification {
     this.#files = files;
     this.#hashers = hashers;
     this.#onEntry = options.onEntry;
-    const { installationId, publicKey, suite: verifier } = options;
-    const rules: Rules = { installationId, publicKey, verifier, hasher: hashers.entry };
+    const { installationId, publicKey, formerKeys = [], suite: verifier } = options;
+    const rules: Rules = {
+      installationId,
+      publicKey,
+      formerKeys,
+      verifier,
+      hasher: hashers.entry,
+    };
+    this.#keys = keysOf(rules).map(toHex);
     this.#chain = new ChainReader(rules);
-    const told = options.anchors.map((anchor) => ({ ...anchor, hash: toHex(anchor.hash) }));
-    const genuine = told.filter((anchor) => isSigned(verifier, rules, anchor, anchor.signature));
-    this.#forged = told.filter((anchor) => !genuine.includes(anchor)).map((a) => a.sequence);
-    this.#anchors = genuine
-      .map(({ sequence, hash }) => ({ sequence, hash, state: "unreached" as AnchorState }))
+    const told = options.anchors.map((anchor) => {
+      const { sequence } = anchor;
+      const hash = toHex(anchor.hash);
+      const signer = signerOf(verifier, rules, { ...anchor, hash }, anchor.signature);
+      return { sequence, hash, signer, state: "unreached" as AnchorState };
+    });
+    this.#forged = told.filter(({ signer }) => signer === null).map(({ sequence }) => sequence);
+    this.#anchors = told
+      .filter(({ signer }) => signer !== null)
       .toSorted((a, b) => a.sequence - b.sequence);
   }
 
@@ -171,6 +198,10 @@ class Verification {
 
   #note(): void {
     const { control, sequence } = this.#chain;
+    const key = this.#keys[this.#chain.signer ?? -1];
+    // The first checkpoint tells which key the log began with.
+    const from = this.#writers.length === 0 ? 1 : sequence;
+    if (key !== undefined && key !== this.#writers.at(-1)?.key) this.#writers.push({ from, key });
     if (control?.type === "checkpoint") {
       this.#checkpoints++;
       this.#signedUpTo = sequence;
@@ -186,6 +217,10 @@ class Verification {
     const { sequence } = this.#chain;
     for (let anchor; (anchor = this.#anchors[this.#passed]) !== undefined; this.#passed++) {
       if (anchor.sequence > sequence) break;
+      if (this.#isOthers(anchor)) {
+        anchor.state = "not signed";
+        continue;
+      }
       const agrees = anchor.sequence === sequence && anchor.hash === this.#chain.hash;
       anchor.state = agrees ? "matches" : "contradicts";
       if (!agrees) {
@@ -196,13 +231,28 @@ class Verification {
     return true;
   }
 
+  /** True if another key signs where the chain stands than signed the anchor. */
+  #isOthers({ signer }: KnownAnchor): boolean {
+    const inForce = this.#chain.signer;
+    return signer !== null && inForce !== null && signer !== inForce;
+  }
+
   #endOfLog(): void {
-    const beyond = this.#anchors.slice(this.#passed);
-    for (const anchor of beyond) anchor.state = "missing";
+    const rest = this.#anchors.slice(this.#passed);
+    const { sequence, signer } = this.#chain;
+    const isEarlier = (one: KnownAnchor): boolean => (one.signer ?? 0) < (signer ?? 0);
+    for (const anchor of rest) anchor.state = isEarlier(anchor) ? "not signed" : "missing";
+    const beyond = rest.filter(({ state }) => state === "missing");
+    if ((signer ?? 0) < this.#keys.length - 1)
+      return this.#bad(
+        this.#segments,
+        sequence + 1,
+        "the log ends here under a key that was replaced: it was cut back, or the bus host was not" +
+          " started since",
+      );
     const seen = beyond.at(-1)?.sequence;
     if (seen === undefined) return;
-    const next = this.#chain.sequence + 1;
-    this.#bad(this.#segments, next, `the log ends here; an anchor saw entry ${seen}`);
+    this.#bad(this.#segments, sequence + 1, `the log ends here; an anchor saw entry ${seen}`);
   }
 
   #bad(segment: number, sequence: number | null, reason: string): void {
@@ -227,6 +277,7 @@ class Verification {
       segments: this.#segments,
       checkpoints: this.#checkpoints,
       lastSequence: this.#chain.sequence,
+      writers: this.#writers,
       lastHash: this.#chain.hash,
       firstBad: this.#firstBad,
       gaps,

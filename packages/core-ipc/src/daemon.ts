@@ -56,7 +56,9 @@ export {
   idBytes,
   identityOf,
   loadInstallation,
+  logOwnerOf,
   saveInstallation,
+  withLogKeys,
   type Installation,
 } from "./install/installation.ts";
 export {

@@ -86,6 +86,8 @@ export const MAX_PROFILES = 256;
 export const MAX_PENDING = 20;
 /** Former keys of one identity that are still its own. */
 export const MAX_FORMER_KEYS = 4;
+/** Keys that signed the audit log before the present one. */
+export const MAX_LOG_KEYS = 4_096;
 /** Milliseconds that former keys are accepted unless told otherwise. */
 export const KEY_OVERLAP_MS = 48 * 60 * 60 * 1000;
 /** Milliseconds for which former keys may be accepted. */

@@ -48,7 +48,7 @@ export type Reread = {
   /** What differs, for the audit log. */
   readonly changes: readonly string[];
   /** Puts it in force. */
-  readonly adopt: () => void;
+  readonly adopt: () => Promise<void>;
 };
 
 /** Certificates, as the bus host goes by them. */
@@ -185,7 +185,7 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
     "bus.reload": async (_, call) => {
       const { changes, adopt } = host.reread();
       await call.record(changes.length === 0 ? [null] : changes);
-      adopt();
+      await adopt();
       return {};
     },
 

@@ -1,3 +1,4 @@
+import { equalBytes } from "@sesame/core-crypto";
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
@@ -14,6 +15,8 @@ import {
   type AuditEntry,
   type AuditEvent,
   type AuditLog,
+  type LogKeys,
+  type LogOwner,
 } from "@sesame/core-audit";
 import {
   certificateSubject,
@@ -30,6 +33,7 @@ import {
   replacedBy,
   idBytes,
   identityOf,
+  logOwnerOf,
   openOwn,
   runDaemon,
   steadfast,
@@ -100,11 +104,16 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
   const members = (found: Installation): Identities =>
     panic.held ? steadfast(found.identities) : found.identities;
   const registry = new Registry(members(inForce.installation), clock.wallMs);
+  const logKeys = (): LogKeys & LogOwner => {
+    const { signingSeed } = keys.present;
+    return {
+      ...logOwnerOf(inForce.installation),
+      sign: (message) => suite.ed25519Sign(signingSeed, message),
+    };
+  };
   const audit = await openAuditLog({
     dir: paths.audit,
-    installationId: idBytes(installation),
-    sign: (message) => suite.ed25519Sign(keys.present.signingSeed, message),
-    publicKey: own.signingKey,
+    ...logKeys(),
     suite,
     clock,
   });
@@ -321,8 +330,13 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
         const changes = changesOf(inForce.installation, inForce.withCertificates(found));
         return {
           changes,
-          adopt: () => {
-            if (inForce.adopt(found)) takeEffect();
+          adopt: async () => {
+            const { signingKey } = inForce.own;
+            if (!inForce.adopt(found)) return;
+            takeEffect();
+            if (equalBytes(inForce.own.signingKey, signingKey)) return;
+            policies.signAnew(log);
+            await rekey();
           },
         };
       },
@@ -377,6 +391,15 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     room = left;
   }
 
+  /** From here on the log is signed with the present key, and says so. */
+  async function rekey(): Promise<void> {
+    try {
+      await audit.rekey(logKeys());
+    } catch (cause) {
+      log("error", "the log has yet to take its new key", { error: String(cause) });
+    }
+  }
+
   function recordIncident({ action, object, outcome, peer, name, session }: Incident): void {
     // What the operator did is no refusal: noise before it must not keep it off the record.
     const party = { name, uid: peer.uid };
@@ -407,6 +430,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
 
   const counting = setInterval(recordSuppressed, COUNT_EVERY_MS).unref();
 
+  if (own.former.length > 0) policies.signAnew(log);
   audit.onEntry((entry) => {
     blocker.take(entry);
     scores.take(entry);

@@ -5,7 +5,7 @@ import {
   certificateSubject,
   haveOtherKeys,
   idBytes,
-  identityOf,
+  logOwnerOf,
   bootClock,
   bootId,
   GrantKeeper,
@@ -22,7 +22,6 @@ import type { BusClient } from "@sesame/core-ipc/client";
 import { Dispatcher, policyGuard, programOf, rateLimit, Registry } from "@sesame/core-ipc/server";
 import { secureMemory } from "@sesame/native";
 import {
-  BUS_HOST,
   Denial,
   Fault,
   KEY_MEMORY,
@@ -62,8 +61,6 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     log,
   });
   const { installation, own } = inForce;
-  const busHost = identityOf(installation, BUS_HOST);
-  const installationId = idBytes(installation);
   const vaults = new Vaults({ directory: paths.vaults, suite, clock });
   const keeper = new Keeper(vaults);
   const panic = new Panic({
@@ -85,11 +82,12 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
   const rootProof = new RootProof({
     suite,
     clock,
-    installation: installationId,
+    installation: idBytes(installation),
     rootKey: () => inForce.installation.rootKey,
   });
   const sealed = new SealedOwner(suite, keys, clock);
-  const logOwner = { installationId, publicKey: busHost.signingKey };
+  const isGenuine = (checkpoint: Checkpoint): boolean =>
+    isSignedCheckpoint(suite, logOwnerOf(inForce.installation), checkpoint);
 
   const registry = new Registry(installation.identities, clock.wallMs);
 
@@ -249,7 +247,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
         },
         all: () => inForce.certificates,
       },
-      isGenuine: (checkpoint) => isSignedCheckpoint(suite, logOwner, checkpoint),
+      isGenuine,
     }),
   });
 
@@ -260,7 +258,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
   }
 
   function anchor(checkpoint: Checkpoint): void {
-    if (!isSignedCheckpoint(suite, logOwner, checkpoint)) return;
+    if (!isGenuine(checkpoint)) return;
     try {
       keeper.anchor(checkpoint);
     } catch (cause) {

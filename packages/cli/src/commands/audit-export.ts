@@ -49,7 +49,7 @@ export async function auditExport(context: Context, flags: ExportFlags): Promise
     from: made.from,
     to: made.to,
     exporterKey: toHex(keys.signingKey),
-    writerKey: toHex(owner.publicKey),
+    writerKeys: made.report.writers.map(({ key }) => key),
   };
   if (flags.out === undefined) {
     print(1, envelope);
@@ -60,7 +60,7 @@ export async function auditExport(context: Context, flags: ExportFlags): Promise
   const text = [
     `Entries ${facts.from} to ${facts.to} are in ${flags.out}.`,
     `exporter's key  ${facts.exporterKey}`,
-    `writer's key    ${facts.writerKey}`,
+    `writer's keys   ${facts.writerKeys.join(",")}`,
   ].join("\n");
   return { text, data: { file: flags.out, ...facts } };
 }

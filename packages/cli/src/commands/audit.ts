@@ -1,4 +1,4 @@
-import { idBytes, identityOf, readBounded, requireInstallation } from "@sesame/core-ipc/daemon";
+import { logOwnerOf, readBounded, requireInstallation } from "@sesame/core-ipc/daemon";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
   isSignedCheckpoint,
@@ -8,7 +8,7 @@ import {
   type AuditReport,
   type LogOwner,
 } from "@sesame/core-audit";
-import { BUS_HOST, EXIT_CODES, Fault, fromHex, toHex, type Checkpoint } from "@sesame/core-types";
+import { EXIT_CODES, Fault, fromHex, toHex, type Checkpoint } from "@sesame/core-types";
 import { pathsOf, withBus, type Context } from "../context.ts";
 import { withLog } from "../io/audit-log.ts";
 import { verifyWithEvidence, type CheckedEvidence } from "../io/block-evidence.ts";
@@ -36,11 +36,7 @@ export async function auditVerify(context: Context, flags: VerifyFlags): Promise
 
 /** Whose signature the checkpoints have to carry. */
 export function logOwner(context: Context): LogOwner {
-  const installation = requireInstallation(suite, pathsOf(context));
-  return {
-    installationId: idBytes(installation),
-    publicKey: identityOf(installation, BUS_HOST).signingKey,
-  };
+  return logOwnerOf(requireInstallation(suite, pathsOf(context)));
 }
 
 /** A report, with what was looked at beside the log itself. */
@@ -176,7 +172,6 @@ export async function auditCheckpoint(context: Context, flags: CheckpointFlags):
 }
 
 async function followCheckpoints(context: Context, path: string | undefined): Promise<Outcome> {
-  const owner = logOwner(context);
   const file = path === undefined ? null : new LineFile(path);
   try {
     return await withBus(context, async (bus) => {
@@ -185,7 +180,12 @@ async function followCheckpoints(context: Context, path: string | undefined): Pr
       process.once("SIGTERM", () => ended.resolve(null));
       let last = -1;
       const keep = (checkpoint: Checkpoint): void => {
-        if (!isSignedCheckpoint(suite, owner, checkpoint)) throw notSigned();
+        // The record says which key signs now; the bus host may have yet to take it.
+        const owner = logOwner(context);
+        if (!isSignedCheckpoint(suite, owner, checkpoint)) {
+          if (isFormer(owner, checkpoint)) return;
+          throw notSigned();
+        }
         if (checkpoint.sequence === last) return;
         last = checkpoint.sequence;
         const text = `${JSON.stringify(lineOf(checkpoint))}\n`;
@@ -211,6 +211,13 @@ async function followCheckpoints(context: Context, path: string | undefined): Pr
   } finally {
     file?.close();
   }
+}
+
+/** True if a key signed it that signs no more. */
+function isFormer({ installationId, formerKeys = [] }: LogOwner, checkpoint: Checkpoint): boolean {
+  return formerKeys.some((publicKey) =>
+    isSignedCheckpoint(suite, { installationId, publicKey }, checkpoint),
+  );
 }
 
 function notSigned(): Fault {

@@ -10,7 +10,14 @@ import {
   type Identities,
   type Paths,
 } from "@sesame/core-ipc/daemon";
-import { Fault, LAUNCHER, limits, VAULT_OWNER, type PublicKeys } from "@sesame/core-types";
+import {
+  BUS_HOST,
+  Fault,
+  LAUNCHER,
+  limits,
+  VAULT_OWNER,
+  type PublicKeys,
+} from "@sesame/core-types";
 import { pathsOf, withBus, type Context } from "../context.ts";
 import { durationMs } from "../duration.ts";
 import { changeRecord, reloadRecord } from "../io/record.ts";
@@ -25,7 +32,7 @@ export type RotateDaemonsFlags = {
 };
 
 /** What daemons are called on the command line. */
-const DAEMONS = { secrets: VAULT_OWNER, launcher: LAUNCHER } as const;
+const DAEMONS = { bus: BUS_HOST, secrets: VAULT_OWNER, launcher: LAUNCHER } as const;
 
 /**
  * Gives daemons new keys. Those before are accepted for a while, so that nothing that runs is

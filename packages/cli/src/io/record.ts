@@ -5,6 +5,7 @@ import type { BusClient } from "@sesame/core-ipc/client";
 import {
   requireInstallation,
   saveInstallation,
+  withLogKeys,
   type Installation,
   type Members,
   type Paths,
@@ -38,7 +39,7 @@ export async function changeRecord(
     const known = bus === null ? root.installation : await presentMembers(bus, paths);
     const tokens = known.tokens.filter(({ untilMs }) => untilMs > Date.now());
     const installation = { ...known, tokens };
-    const changed = { ...installation, ...change(installation) };
+    const changed = withLogKeys(installation, { ...installation, ...change(installation) });
     saveInstallation(suite, paths.installation, changed, seed);
   } finally {
     seed?.fill(0);

@@ -1,5 +1,5 @@
-import type { Suite } from "@sesame/core-crypto";
-import { Fault, fromHex, toHex, type Identity } from "@sesame/core-types";
+import { equalBytes, type Suite } from "@sesame/core-crypto";
+import { BUS_HOST, Fault, fromHex, limits, toHex, type Identity } from "@sesame/core-types";
 import { readBounded, replaceOffered } from "../io/files.ts";
 import { nextSerial, parseRecord, recordText, rootKeyIn, type Installation } from "./record.ts";
 
@@ -84,6 +84,42 @@ export function identityOf(installation: Installation, name: string): Identity {
   if (identity === undefined)
     throw new Fault("config", `the installation has no identity ${name}`, "run `sesame init`");
   return identity;
+}
+
+/** Whose signatures the audit log carries, and which keys signed it before, the earliest first. */
+export function logOwnerOf(installation: Installation): {
+  readonly installationId: Uint8Array;
+  readonly publicKey: Uint8Array;
+  readonly formerKeys: readonly Uint8Array[];
+} {
+  return {
+    installationId: idBytes(installation),
+    publicKey: identityOf(installation, BUS_HOST).signingKey,
+    formerKeys: (installation.logKeys ?? []).map(({ signingKey }) => signingKey),
+  };
+}
+
+/**
+ * What a record becomes, with the keys of the bus host that sign the audit log no more: they stay in
+ * it for good, since whoever verifies the log needs them.
+ *
+ * @throws {Fault} config, if there are too many of them
+ */
+export function withLogKeys(
+  before: Installation,
+  after: Installation,
+  nowMs: number = Date.now(),
+): Installation {
+  const { logKeys = [] } = before;
+  const { signingKey } = identityOf(before, BUS_HOST);
+  if (equalBytes(signingKey, identityOf(after, BUS_HOST).signingKey)) return after;
+  if (logKeys.length >= limits.MAX_LOG_KEYS)
+    throw new Fault(
+      "config",
+      `the record holds ${limits.MAX_LOG_KEYS} former keys of the audit log already`,
+      "keep the keys that there are, or set up a new installation",
+    );
+  return { ...after, logKeys: [...logKeys, { signingKey, untilMs: nowMs }] };
 }
 
 function signed(body: string): Uint8Array {

@@ -103,12 +103,17 @@ test("[KEYS-21] former keys are erased at their date, also by the next start", (
   assert.equal(files(), 1);
 });
 
-test("[KEYS-21] without overlap the keys before end at once", (t) => {
+test("[KEYS-21] without overlap all keys before end at once, also where the daemon does not run", (t) => {
   const { open, rotate, files } = place(t);
   const { inForce, keys } = open();
+  rotate(60_000);
   rotate(0);
   inForce.adopt(inForce.reread());
   assert.equal(keys.all().length, 1);
+  assert.equal(files(), 1);
+  for (let i = 0; i < 3; i++) rotate(60_000);
+  rotate(0);
+  assert.equal(open().keys.all().length, 1);
   assert.equal(files(), 1);
 });
 

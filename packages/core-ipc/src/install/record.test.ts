@@ -49,13 +49,20 @@ const token = fc
     const dates = { madeMs, untilMs: madeMs + ttlMs };
     return { key: of, kind, clearance, capabilities, names, uses, ...dates, admitted };
   });
-const installation = fc.record({
-  id: fc.uuid(),
-  rootKey: key,
-  serial: fc.maxSafeNat().filter((n) => n < Number.MAX_SAFE_INTEGER),
-  identities: fc.array(identity, { maxLength: 5 }),
-  tokens: fc.array(token, { maxLength: 3 }),
-});
+const installation = fc.record(
+  {
+    id: fc.uuid(),
+    rootKey: key,
+    serial: fc.maxSafeNat().filter((n) => n < Number.MAX_SAFE_INTEGER),
+    logKeys: fc.array(fc.record({ signingKey: key, untilMs: fc.nat() }), {
+      minLength: 1,
+      maxLength: 3,
+    }),
+    identities: fc.array(identity, { maxLength: 5 }),
+    tokens: fc.array(token, { maxLength: 3 }),
+  },
+  { requiredKeys: ["id", "rootKey", "serial", "identities", "tokens"] },
+);
 
 test("a record reads back as it was written", () => {
   fc.assert(

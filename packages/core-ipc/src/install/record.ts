@@ -25,8 +25,18 @@ export type Installation = {
   readonly rootKey: Uint8Array;
   /** Grows with every signature; 0 before the first. Milliseconds of the wall clock, mostly. */
   readonly serial: number;
+  /** Keys that signed the audit log before the bus host's present one; left out: none. */
+  readonly logKeys?: readonly LogKey[];
   readonly identities: readonly Identity[];
   readonly tokens: readonly Token[];
+};
+
+/** A key that the audit log was signed with. */
+export type LogKey = {
+  /** Ed25519, 32 bytes. */
+  readonly signingKey: Uint8Array;
+  /** When the record gave the bus host another one; wall clock, milliseconds. */
+  readonly untilMs: number;
 };
 
 const VERSION = 2;
@@ -40,8 +50,10 @@ export function isWants(wants: string): boolean {
   return WANTS.test(wants);
 }
 
-export function recordText({ id, rootKey, serial, identities, tokens }: Installation): string {
-  const head = lines({ version: VERSION, id, root_key: toHex(rootKey), serial });
+export function recordText(installation: Installation): string {
+  const { id, rootKey, serial, logKeys = [], identities, tokens } = installation;
+  const signed = logKeys.length === 0 ? {} : { log_keys: logKeys.map(logKeyText) };
+  const head = lines({ version: VERSION, id, root_key: toHex(rootKey), serial, ...signed });
   const members = [head, ...identities.map((identity) => identityText(identity))].join(SEPARATOR);
   return [members, ...tokens.map((token) => tokenText(token))].join(TOKEN_SEPARATOR);
 }
@@ -50,7 +62,7 @@ export function recordText({ id, rootKey, serial, identities, tokens }: Installa
 export function parseRecord(text: string): Installation | null {
   const [members = "", ...rest] = text.split(TOKEN_SEPARATOR);
   const [head = "", ...blocks] = members.split(SEPARATOR);
-  const { id, root_key: rootKey, serial } = fields(head);
+  const { id, root_key: rootKey, serial, log_keys: signed = [] } = fields(head);
   const key = typeof rootKey === "string" ? fromHex(rootKey) : null;
   const identities = blocks.map((block) => identityOf(fields(block)));
   if (typeof id !== "string" || !UUID.test(id) || key?.length !== 32) return null;
@@ -59,7 +71,10 @@ export function parseRecord(text: string): Installation | null {
   const tokens = rest.map((block) => tokenOf(fields(block)));
   if (!tokens.every((token) => token !== null)) return null;
   if (tokens.length > limits.MAX_TOKENS) return null;
-  const installation = { id, rootKey: key, serial, identities, tokens };
+  const logKeys = logKeysOf(signed);
+  if (logKeys === null) return null;
+  const signers = logKeys.length === 0 ? {} : { logKeys };
+  const installation = { id, rootKey: key, serial, ...signers, identities, tokens };
   return recordText(installation) === text ? installation : null;
 }
 
@@ -194,6 +209,20 @@ function formerOf(value: unknown): readonly FormerKeys[] | null {
     return { noiseKey, sealingKey, signingKey, untilMs };
   });
   return former.every((keys) => keys !== null) ? former : null;
+}
+
+function logKeyText({ signingKey, untilMs }: LogKey): string {
+  return `${untilMs} ${toHex(signingKey)}`;
+}
+
+function logKeysOf(value: unknown): readonly LogKey[] | null {
+  if (!Array.isArray(value) || value.length > limits.MAX_LOG_KEYS) return null;
+  const logKeys = value.map((line) => {
+    const [until, key, ...rest] = typeof line === "string" ? line.split(" ") : [];
+    const [untilMs, signingKey] = [Number(until), keyOf(key)];
+    return isSerial(untilMs) && signingKey && rest.length === 0 ? { signingKey, untilMs } : null;
+  });
+  return logKeys.every((one) => one !== null) ? logKeys : null;
 }
 
 /** 32 bytes from hex digits, or null. */
