@@ -5,10 +5,16 @@ import { after, before, test } from "node:test";
 import { signEnvelope } from "@sesame/core-crypto/dsse";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import type { BusClient } from "@sesame/core-ipc/client";
-import { keyFileOf, loadKeyFile, requireInstallation } from "@sesame/core-ipc/daemon";
+import {
+  keyFileOf,
+  loadKeyFile,
+  requireInstallation,
+  type IdentityKeys,
+} from "@sesame/core-ipc/daemon";
 import { POLICY_TYPE, stampPolicy } from "@sesame/core-policy";
 import { Denial, type DenialCode } from "@sesame/core-types";
 import { recorded } from "../helpers/audit-log.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { Home, PASSWORD } from "../helpers/home.ts";
 
 const READER = {
@@ -67,14 +73,19 @@ function install(rules: readonly object[], mode?: string): void {
   assert.match(home.must(["policy", "install", out]), /is in force/);
 }
 
+function keysOf(name: string): IdentityKeys {
+  const keys = loadKeyFile(suite, keyFileOf(home.paths, name));
+  assert.ok(keys !== null);
+  return keys;
+}
+
 /** Signs with any key, about any time and version, and gives it to an owner. */
 function offer(
-  key: string,
+  key: string | IdentityKeys,
   change: { version?: number; createdMs?: number } = {},
   to: "policy.install" | "bus-policy.install" = "policy.install",
 ): Promise<unknown> {
-  const keys = loadKeyFile(suite, keyFileOf(home.paths, key));
-  assert.ok(keys !== null);
+  const keys = typeof key === "string" ? keysOf(key) : key;
   const now = Date.now();
   const { id: installation } = requireInstallation(suite, home.paths);
   const stamp = { installation, version: now, createdMs: now, ...change };
@@ -277,3 +288,30 @@ async function restart(meanwhile: () => void): Promise<void> {
   home.must(["unlock"], `${PASSWORD}\n`);
   await connect();
 }
+
+test("[POLICY-17] [POLICY-18] new keys of signers and owners leave the policy in force", async () => {
+  // SECURITY: an owner that does not know its own signature any more would go by no rules.
+  const pass = `${PASSWORD}\n`;
+  const rules = [{ name: "not-prod", who: agents, demand: { ceiling: "" } }];
+  const refused = () => assert.rejects(read(agent), denial("capability-missing"));
+  const first = keysOf("signer");
+  for (let i = 0; i < 2; i++) home.must(["agent", "rotate", "signer", "--overlap", "1h"], pass);
+  await offer(first);
+  await offer("signer");
+  install(rules);
+  await refused();
+  home.must(["key", "rotate", "--compromised"], pass);
+  await disconnect();
+  home.must(["daemon", "stop"]);
+  home.must(["unlock"], pass);
+  await connect();
+  await refused();
+  const second = keysOf("signer");
+  home.must(["agent", "rotate", "signer", "--overlap", "1s"], pass);
+  await eventually("the end of the former key", async () => {
+    const end = await offer(second).catch((cause: unknown) => cause);
+    return denial("policy-refused", "policy-untrusted")(end);
+  });
+  await offer("signer");
+  assert.equal(await read(agent), "prod value");
+});

@@ -60,16 +60,39 @@ test("[POLICY-7] the root key signs, and active identities that were given it", 
     signingKey: by.publicKey,
     capabilities: [capability],
     state,
+    former: [],
   });
-  const signers = policySigners({
-    rootKey: ROOT.publicKey,
-    identities: [
-      identity(TEAM, "config-reload", "active"),
-      identity(THIEF, "config-reload", "suspended"),
-      identity(signer(4), "admin", "active"),
-    ],
-  });
+  const identities = [
+    identity(TEAM, "config-reload", "active"),
+    identity(THIEF, "config-reload", "suspended"),
+    identity(signer(4), "admin", "active"),
+  ];
+  const signers = policySigners({ rootKey: ROOT.publicKey, identities }, NOW_MS);
   assert.deepEqual(signers, [ROOT.publicKey, TEAM.publicKey]);
+});
+
+test("[POLICY-17] former keys sign until their dates, after all present ones", () => {
+  // SECURITY: who stole a key that was replaced would go on signing policies.
+  const former = (by: typeof TEAM, untilMs: number) => {
+    const { publicKey: signingKey } = by;
+    return { signingKey, noiseKey: signingKey, sealingKey: signingKey, untilMs };
+  };
+  const signs = (by: typeof TEAM, before: ReturnType<typeof former>[]) => ({
+    signingKey: by.publicKey,
+    capabilities: ["config-reload" as const],
+    state: "active" as const,
+    former: before,
+  });
+  const [two, three] = [signer(5), signer(6)];
+  const identities = [
+    signs(TEAM, [former(two, NOW_MS + 1), former(three, NOW_MS + 2)]),
+    signs(THIEF, [former(signer(7), NOW_MS)]),
+  ];
+  const at = (nowMs: number) => policySigners({ rootKey: ROOT.publicKey, identities }, nowMs);
+  const present = [ROOT.publicKey, TEAM.publicKey, THIEF.publicKey];
+  assert.deepEqual(at(NOW_MS), [...present, two.publicKey, three.publicKey]);
+  assert.deepEqual(at(NOW_MS + 1), [...present, three.publicKey]);
+  assert.deepEqual(at(NOW_MS + 2), present);
 });
 
 test("[POLICY-7] no bit of a signed policy can be turned", () => {
@@ -114,8 +137,9 @@ test("[POLICY-7] the type is the one that the document names, and keys are no mo
     signingKey: new Uint8Array(32).fill(i),
     capabilities: ["config-reload" as const],
     state: "active" as const,
+    former: [],
   }));
-  const keys = policySigners({ rootKey: ROOT.publicKey, identities });
+  const keys = policySigners({ rootKey: ROOT.publicKey, identities }, NOW_MS);
   assert.equal(keys.length, MAX_TRUSTED_KEYS);
   assert.deepEqual(keys.slice(0, 2), [ROOT.publicKey, identities[0]?.signingKey]);
 });

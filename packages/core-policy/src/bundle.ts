@@ -13,7 +13,10 @@ import { parsePolicy } from "./text.ts";
 export type Signatories = {
   /** Ed25519, 32 bytes. */
   readonly rootKey: Uint8Array;
-  readonly identities: readonly Pick<Identity, "capabilities" | "signingKey" | "state">[];
+  readonly identities: readonly Pick<
+    Identity,
+    "capabilities" | "signingKey" | "state" | "former"
+  >[];
 };
 
 /** The payload type of a signed policy. */
@@ -30,13 +33,21 @@ export type PolicyTrust = {
 /**
  * The keys of an installation that may sign policies: its root key, and the signing keys of the
  * active identities that were given `config-reload`. `admin` is not enough: the operator's key lies
- * in a file that programs of the same user can read, the root key under a password.
+ * in a file that programs of the same user can read, the root key under a password. Former keys sign
+ * until their dates.
+ *
+ * @param nowMs - wall clock
  */
-export function policySigners({ rootKey, identities }: Signatories): readonly Uint8Array[] {
+export function policySigners(
+  { rootKey, identities }: Signatories,
+  nowMs: number,
+): readonly Uint8Array[] {
   const signers = identities.filter(
     ({ state, capabilities }) => state === "active" && capabilities.includes("config-reload"),
   );
-  return [rootKey, ...signers.slice(0, MAX_TRUSTED_KEYS - 1).map(({ signingKey }) => signingKey)];
+  const former = signers.flatMap((one) => one.former.filter(({ untilMs }) => untilMs > nowMs));
+  const keys = [...signers, ...former].map(({ signingKey }) => signingKey);
+  return [rootKey, ...keys.slice(0, MAX_TRUSTED_KEYS - 1)];
 }
 
 const FAILURES: Readonly<Record<string, PolicyFailure>> = {

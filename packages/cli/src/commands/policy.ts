@@ -220,7 +220,7 @@ function isSigned(content: Uint8Array): boolean {
 
 function trustOf(paths: Paths) {
   const installation = requireInstallation(suite, paths);
-  return { installation: installation.id, keys: policySigners(installation) };
+  return { installation: installation.id, keys: policySigners(installation, Date.now()) };
 }
 
 function contentOf(file: string): Uint8Array {

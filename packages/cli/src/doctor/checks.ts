@@ -49,6 +49,8 @@ export type Facts = {
   readonly suite: Seen<SuiteFact> | null;
   /** Key files that are damaged or unreadable, with the reason. */
   readonly badKeys: Seen<readonly string[]>;
+  /** Identities whose keys are older than a year. */
+  readonly oldKeys: Seen<readonly string[]>;
   readonly installation: Seen<string>;
   readonly auditWritable: Seen<boolean>;
   /** Whether the owners can read their grants. */
@@ -65,6 +67,8 @@ export type Facts = {
 // Seconds do not matter; an hour does.
 const CLOCK_TOLERANCE_MS = 60_000;
 const OPEN_MODES = 0o077;
+const NEW_KEYS =
+  "`sesame key rotate --if-older 365d` for the daemons, `sesame agent rotate NAME` for others";
 
 /** Every control, judged from what was measured. */
 export function judge(facts: Facts): Check[] {
@@ -94,6 +98,11 @@ export function judge(facts: Facts): Check[] {
     check("installation record", facts.installation, (id) => ok(`signed, ${id}`)),
     check("key files", facts.badKeys, (bad) =>
       bad.length === 0 ? ok("intact") : failed(bad.join("; "), "restore them from a backup"),
+    ),
+    check("age of keys", facts.oldKeys, (old) =>
+      old.length === 0
+        ? ok("less than a year")
+        : warning(`more than a year: ${old.join(", ")}`, NEW_KEYS),
     ),
     check("files and directories", facts.files, (files) => judgeFiles(files, facts.uid)),
     ...(facts.suite === null ? [] : [check("suite's folder", facts.suite, judgeSuite)]),

@@ -23,6 +23,8 @@ import type { Facts, FileFact, Seen, SuiteFact } from "./checks.ts";
 
 const YAMA = "/proc/sys/kernel/yama/ptrace_scope";
 
+const YEAR_MS = 365 * 24 * 60 * 60 * 1_000;
+
 /** No id comes after it. */
 const LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 
@@ -49,6 +51,7 @@ export async function gather(context: Context): Promise<Facts> {
       files: await see(() => foldersOf(paths).flatMap((path) => walk(path))),
       suite: paths.system === null ? null : await see(() => suiteFact(paths)),
       badKeys: await see(() => damagedKeys(paths)),
+      oldKeys: await see(() => oldKeys(paths)),
       installation: await see(() => requireInstallation(suite, paths).id),
       auditWritable: await ask(
         async (client) => (await client.call("status.get", {})).auditWritable,
@@ -138,6 +141,11 @@ function damagedKeys(paths: Paths): string[] {
       return [`${basename(path)}: ${cause instanceof Error ? cause.message : "unreadable"}`];
     }
   });
+}
+
+function oldKeys(paths: Paths): string[] {
+  const { identities } = requireInstallation(suite, paths);
+  return identities.filter(({ keyedMs }) => Date.now() - keyedMs > YEAR_MS).map(({ name }) => name);
 }
 
 async function clockBehind(context: Context): Promise<number> {

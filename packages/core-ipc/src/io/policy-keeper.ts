@@ -87,7 +87,7 @@ export class PolicyKeeper {
     const { suite, clock, installation } = this.#options;
     try {
       const record = installation();
-      const trust = { installation: record.id, keys: policySigners(record) };
+      const trust = { installation: record.id, keys: policySigners(record, clock.wallMs()) };
       const { policy, text } = openPolicy(suite, file, trust);
       const { version } = policy;
       if (this.text !== null && equalBytes(this.text, text))
