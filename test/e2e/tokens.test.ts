@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { unwrapWithPassword } from "@sesame/core-crypto";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import type { BusClient } from "@sesame/core-ipc/client";
-import { requireInstallation } from "@sesame/core-ipc/daemon";
+import { requireInstallation, saveInstallation } from "@sesame/core-ipc/daemon";
 import { Fault } from "@sesame/core-types";
 import { Applicant } from "../helpers/applicant.ts";
 import { auditEntries, recorded } from "../helpers/audit-log.ts";
@@ -13,6 +14,7 @@ import { Home, PASSWORD } from "../helpers/home.ts";
 
 const DENIED = 77;
 const REFUSED = "certificate-refused";
+const ROOT_AD = new TextEncoder().encode("sesame root key v1");
 
 type Listed = { tokens: { id: string; state: string; left: number; admitted: string[] }[] };
 
@@ -319,4 +321,29 @@ test("[ENROL-28] while a panic holds nobody comes in by a token", async () => {
   assert.equal(await who.show(who.admission(text)), "panic");
   home.must(["panic", "--lift"], `${PASSWORD}\n`);
   assert.equal(await who.show(who.admission(text)), "registered");
+});
+
+test("[ENROL-29] a record that is signed while the daemons are stopped keeps whom a token let in", async () => {
+  // SECURITY: to put a record from a backup in force would throw out agents that nobody revoked.
+  await using other = await Home.ready();
+  const { installation, keys } = other.paths;
+  const token = join(other.path, "token");
+  other.must(["agent", "token", "create", "--out", token], `${PASSWORD}\n`);
+  other.must(["agent", "enroll", "--name", "guest", "--token-file", token]);
+  other.must(["daemon", "stop"]);
+  // Its time is over by then.
+  const record = requireInstallation(suite, other.paths);
+  const box = readFileSync(join(keys, "root.box"));
+  const seed = await unwrapWithPassword(suite, Buffer.from(PASSWORD), box, ROOT_AD);
+  assert.ok(seed);
+  const untilMs = Date.now() - 1;
+  const tokens = record.tokens.map((one) => ({ ...one, untilMs }));
+  saveInstallation(suite, installation, { ...record, tokens }, seed);
+  other.must(["record", "renew"], `${PASSWORD}\n`);
+  other.must(["unlock"], `${PASSWORD}\n`);
+  assert.match(other.must(["--as", "guest", "agent", "status"]), /registered/);
+  other.must(["record", "renew"], `${PASSWORD}\n`);
+  const { identities, tokens: left } = requireInstallation(suite, other.paths);
+  assert.ok(identities.some(({ name }) => name === "guest"));
+  assert.deepEqual(left, []);
 });

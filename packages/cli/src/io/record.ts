@@ -9,6 +9,7 @@ import {
   type Installation,
   type Members,
   type Paths,
+  type Token,
 } from "@sesame/core-ipc/daemon";
 import { Denial, Fault } from "@sesame/core-types";
 import { tryLock } from "@sesame/native";
@@ -37,7 +38,9 @@ export async function changeRecord(
     const root = await askRootKey(paths, question);
     seed = root.seed;
     const known = bus === null ? root.installation : await presentMembers(bus, paths);
-    const tokens = known.tokens.filter(({ untilMs }) => untilMs > Date.now());
+    // Certificates that are not taken over may rest on tokens that have lapsed since.
+    const isInForce = ({ untilMs }: Token): boolean => bus === null || untilMs > Date.now();
+    const tokens = known.tokens.filter(isInForce);
     const installation = { ...known, tokens };
     const changed = withLogKeys(installation, { ...installation, ...change(installation) });
     saveInstallation(suite, paths.installation, changed, seed);
