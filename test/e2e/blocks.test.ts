@@ -10,6 +10,7 @@ import { auditEntries, recorded } from "../helpers/audit-log.ts";
 import { CompromisedHost } from "../helpers/compromised-host.ts";
 import { DirectDaemon } from "../helpers/direct-daemon.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { issue, signedChain } from "../helpers/granting.ts";
 import { Home, PASSWORD } from "../helpers/home.ts";
 import { killAll } from "../helpers/processes.ts";
 import { RawClient } from "../helpers/raw-client.ts";
@@ -89,6 +90,42 @@ test("[BLOCK-3] a block ends an open session: its next frame gets nothing, nor d
   assert.equal(await read(again), "value");
   assert.equal(stateOf(home, "ci"), "registered");
   for (const one of [client, bystander, again]) await one.close();
+});
+
+test("[BLOCK-4] tickets of whoever is blocked give nothing, and what runs by one ends", async () => {
+  // SECURITY: a program that a blocked agent had started would go on with its secrets.
+  const [operator, ci, launcher] = await Promise.all(
+    ["operator", "ci", "daemon-launcher"].map((name) => home.connect(name)),
+  );
+  assert.ok(operator && ci && launcher);
+  const command = { path: "/usr/bin/true", args: [], directory: "/", plain: false };
+  const commands = [{ ...command, sha256: null, directory: null }];
+  await issue(
+    operator,
+    signedChain(home, { to: "ci", scope: "secret-use:a", changes: { commands } }),
+  );
+  const use = { profile, names: ["a"], grant: null, command };
+  const tickets: Uint8Array[] = [];
+  for (let i = 0; i < 2; i++) tickets.push((await ci.call("secret.use", use)).ticket);
+  const [runs, waits] = tickets as [Uint8Array, Uint8Array];
+  const redeem = (ticket: Uint8Array): Promise<unknown> => {
+    const shown = { ticket, caller: "ci", session: ci.session, command };
+    return launcher.call("secret.redeem", { ...shown, sha256: new Uint8Array(32) });
+  };
+  const standing = async (): Promise<boolean[]> =>
+    (await launcher.call("secret.standing", { tickets: [runs] })).standing;
+  await redeem(runs);
+  assert.deepEqual(await standing(), [true]);
+  const subject = requireInstallation(suite, home.paths).identities.find(
+    ({ name }) => name === "ci",
+  )?.id;
+  assert.ok(subject);
+  // The owner of the vaults alone: the bus host knows of no block, and keeps the connection.
+  await operator.call("vault.block", { subject, untilMs: null });
+  assert.deepEqual(await standing(), [false]);
+  await assert.rejects(redeem(waits), denial("capability-missing"));
+  await operator.call("vault.unblock", { subject });
+  for (const one of [operator, ci, launcher]) await one.close();
 });
 
 test("[BLOCK-1] a block is there again after kill -9, out of the log alone", async () => {
