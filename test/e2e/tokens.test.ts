@@ -98,7 +98,8 @@ test("[ENROL-24] a token is taken from a private file or from stdin, never from 
   assert.equal(open.exit, 78, open.err);
   assert.match(open.err, /chmod 600/);
   chmodSync(token, 0o600);
-  writeFileSync(token, `${readFileSync(token, "utf8").trim().slice(0, -1)}0\n`);
+  const text = readFileSync(token, "utf8").trim();
+  writeFileSync(token, `${text.slice(0, -1)}${text.endsWith("0") ? "1" : "0"}\n`);
   assert.equal(enroll("private", token).exit, 65);
   assert.equal(enroll("private", readFileSync(token, "utf8").trim()).exit, 66);
   assert.ok(!existsSync(join(home.paths.keys, "private.key")));
