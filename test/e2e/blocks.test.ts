@@ -188,6 +188,23 @@ test("[BLOCK-1] who waits can be blocked by fingerprint, and is a key until then
   (await RawClient.connect(home.paths, "late")).close();
 });
 
+test("[BLOCK-1] who is named as another's fingerprint is not blocked in its place", () => {
+  // SECURITY: an agent with two identities would have the operator block the wrong one.
+  const { fingerprint } = home.json(["agent", "enroll", "--name", "real", "--kind", "ai"]) as {
+    fingerprint: string;
+  };
+  const decoy = fingerprint.replaceAll(/[^0-9a-f]/g, "");
+  home.must(["agent", "enroll", "--name", decoy, "--kind", "ai"]);
+  for (const name of [decoy, "real"]) home.must(["agent", "approve", name], `${PASSWORD}\n`);
+  home.must(["agent", "block", decoy]);
+  assert.deepEqual(
+    blocked(home).map(({ name }) => name),
+    ["real"],
+  );
+  home.must(["agent", "unblock", "real"]);
+  assert.deepEqual(blocked(home), []);
+});
+
 test("[BLOCK-6] during a panic blocks are laid and not lifted, and its end lifts none", async () => {
   await using other = await Home.ready([{ name: "ci", ...MAY }]);
   other.must(["agent", "block", "ci"]);

@@ -154,7 +154,11 @@ type Found = {
 /** By name or fingerprint of who is registered or waits, or as `agent blocked` shows it. */
 async function subjectOf(context: Context, bus: BusClient, who: string): Promise<Found> {
   const { identities } = await reachableMembers(bus, pathsOf(context));
-  const known = identities.find((one) => one.id === who || isCalled(one, who));
+  // Nobody hides behind another one whose name is its id or fingerprint.
+  const known =
+    identities.find(({ id }) => id === who) ??
+    identities.find((one) => hasPrint(one, who)) ??
+    identities.find(({ name }) => name === who);
   if (known !== undefined) {
     const keys = [known, ...known.former].map(({ noiseKey }) => toHex(noiseKey));
     if (!isReservedName(known.name)) return { subject: known.id, name: known.name, keys };
@@ -169,13 +173,15 @@ async function subjectOf(context: Context, bus: BusClient, who: string): Promise
   const listed = blocks.find(({ name }) => name === who);
   if (listed !== undefined) return { subject: listed.subject, name: listed.name, keys: [] };
   const { pending } = await bus.call("agent.list", {});
-  const waiting = pending.find(({ enrolment }) => isCalled(enrolment, who))?.enrolment;
+  const applicants = pending.map(({ enrolment }) => enrolment);
+  const waiting =
+    applicants.find((one) => hasPrint(one, who)) ?? applicants.find(({ name }) => name === who);
   if (waiting === undefined) throw new Denial("not-waiting", printable(who));
   return { subject: toHex(waiting.noiseKey), name: null, keys: [] };
 }
 
-function isCalled(about: Applicant, who: string): boolean {
+function hasPrint(about: Applicant, who: string): boolean {
   const compact = (text: string): string => text.toLowerCase().replaceAll(/[\s-]/g, "");
   const prints = [fingerprintOf(suite, about), fingerprintWords(suite, about)];
-  return about.name === who || prints.map(compact).includes(compact(who));
+  return prints.map(compact).includes(compact(who));
 }
