@@ -13,6 +13,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { Home, PASSWORD } from "../helpers/home.ts";
 
 const DENIED = 77;
+const EXISTS = 73;
 const REFUSED = "certificate-refused";
 const ROOT_AD = new TextEncoder().encode("sesame root key v1");
 
@@ -50,6 +51,12 @@ test("[ENROL-24] [ENROL-25] a token lets an agent in at once, and the log says b
     ["agent", "token", "create", "--uses", "2", "--name", "ci-*", "--out", token],
     `${PASSWORD}\n`,
   );
+  // A second time it makes none that nobody has.
+  assert.equal(
+    home.run(["agent", "token", "create", "--out", token], `${PASSWORD}\n`).exit,
+    EXISTS,
+  );
+  assert.equal(listed().length, 1);
   const text = readFileSync(token, "utf8").trim();
   const { id, left } = last();
   assert.equal(left, 2);

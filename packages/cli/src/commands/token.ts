@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
   createFile,
@@ -43,6 +44,12 @@ export async function tokenCreate(context: Context, flags: TokenFlags): Promise<
   if (ttlMs === 0) throw new Fault("usage", "--ttl is at least 1s", "for example `--ttl 24h`");
   if (!isNamePattern(names))
     throw new Fault("usage", "--name is a name, or one with a `*` in it", "as in --name 'ci-*'");
+  if (out !== undefined && existsSync(out))
+    throw new Fault(
+      "exists",
+      `${printable(out)} exists already; nothing was made`,
+      "move it away, or name another file",
+    );
   const paths = pathsOf(context);
   const seed = suite.randomBytes(32);
   try {
