@@ -40,7 +40,7 @@ function place(t: TestContext) {
   return { clock, open, signed };
 }
 
-test("[KEYS-22] a policy that was kept under a former key is there after its date", (t) => {
+test("[KEYS-22] [POLICY-18] a policy that was kept under a former key is there after its date", (t) => {
   // SECURITY: a machine that was off for two days after a rotation would have no vaults.
   const { clock, open, signed } = place(t);
   open(FIRST).offer(signed()).adopt();
