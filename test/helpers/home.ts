@@ -18,6 +18,7 @@ import {
 import {
   DEFAULT_CAPABILITIES,
   type Capability,
+  type Identity,
   type IdentityKind,
   type Level,
 } from "@sesame/core-types";
@@ -133,11 +134,6 @@ export class Home {
   /** Adds identities to the signed record, with key files, as the root key's owner. */
   async enrol(identities: readonly NewIdentity[]): Promise<void> {
     const { paths } = this;
-    const password = new TextEncoder().encode(PASSWORD);
-    const box = readFileSync(join(paths.keys, "root.box"));
-    const rootSeed = await unwrapWithPassword(suite, password, box, ROOT_AD);
-    const installation = loadInstallation(suite, paths.installation);
-    if (rootSeed === null || installation === null) throw new Error("the home is not set up");
     const added = identities.map(({ name, kind = "service", clearance, capabilities }) => {
       const keys = createKeyFile(suite, keyFileOf(paths, name));
       if (keys === null) throw new Error(`${name} is enrolled already`);
@@ -157,8 +153,19 @@ export class Home {
         signingKey: keys.signingKey,
       };
     });
-    const all = [...installation.identities, ...added];
-    saveInstallation(suite, paths.installation, { ...installation, identities: all }, rootSeed);
+    await this.sign((before) => [...before, ...added]);
+  }
+
+  /** Changes the signed record as the root key's owner, and tells nobody of it. */
+  async sign(change: (identities: readonly Identity[]) => readonly Identity[]): Promise<void> {
+    const { paths } = this;
+    const password = new TextEncoder().encode(PASSWORD);
+    const box = readFileSync(join(paths.keys, "root.box"));
+    const rootSeed = await unwrapWithPassword(suite, password, box, ROOT_AD);
+    const installation = loadInstallation(suite, paths.installation);
+    if (rootSeed === null || installation === null) throw new Error("the home is not set up");
+    const identities = change(installation.identities);
+    saveInstallation(suite, paths.installation, { ...installation, identities }, rootSeed);
   }
 
   /** Pid of a daemon, from the lock that it holds. */

@@ -330,14 +330,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
         const changes = changesOf(inForce.installation, inForce.withCertificates(found));
         return {
           changes,
-          adopt: async () => {
-            const { signingKey } = inForce.own;
-            if (!inForce.adopt(found)) return;
-            takeEffect();
-            if (equalBytes(inForce.own.signingKey, signingKey)) return;
-            policies.signAnew(log);
-            await rekey();
-          },
+          adopt: () => takeOver(found),
         };
       },
       profiles: () => profiles,
@@ -374,10 +367,37 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     uids: [process.getuid?.() ?? 0, ...(paths.system === null ? [] : [paths.system.user])],
     answer: (header, payload) => dispatcher.answer(header, payload),
     panic: () => panic.held,
+    unknown: (key) => learnOf(key),
     blocked: (key, identity) =>
       identity === null ? blocker.list.hasKey(key) : blocker.list.hasIdentity(identity),
     incident: (incident) => recordIncident(incident),
   });
+
+  /** Puts a later record in force. */
+  async function takeOver(found: Installation): Promise<void> {
+    const { signingKey } = inForce.own;
+    if (!inForce.adopt(found)) return;
+    takeEffect();
+    if (equalBytes(inForce.own.signingKey, signingKey)) return;
+    policies.signAnew(log);
+    await rekey();
+  }
+
+  /** A daemon may go by a record that nobody has told this one of: a signer was cut short. */
+  function learnOf(key: Uint8Array): void {
+    const found = inForce.unheardOf(key);
+    if (found === null) return;
+    const changes = changesOf(inForce.installation, inForce.withCertificates(found));
+    // It is in force with the next line unless that fails, and the daemon is known by then.
+    takeOver(found)
+      .then(() => {
+        for (const object of changes)
+          append({ actor: self, action: "bus.reload", object, outcome: "ok" });
+      })
+      .catch((cause: unknown) => {
+        log("error", "a later record is not in force", { reason: String(cause) });
+      });
+  }
 
   /** Who belongs has changed. Who waited and is registered now waits no longer. */
   function takeEffect(): void {

@@ -68,8 +68,10 @@ export class RecordInForce {
   #record: Installation;
   /** With what certificates have changed. */
   #installation: Installation;
-  /** State of the file when it was last looked at. */
+  /** State of the file when it was last looked at, for the daemon's own keys. */
   #seen = "";
+  /** The same, for those of others. */
+  #seenForOthers = "";
   #certified: readonly Verified[];
 
   /**
@@ -170,9 +172,7 @@ export class RecordInForce {
    * been cut short. The record is not in force. Looks into the file only if it has changed.
    */
   news(): Identity | null {
-    const { path } = this.#options;
-    const { ino, size, mtimeNs } = statSync(path, { bigint: true, throwIfNoEntry: false }) ?? {};
-    const seen = `${ino} ${size} ${mtimeNs}`;
+    const seen = stateOf(this.#options.path);
     if (seen === this.#seen) return null;
     this.#seen = seen;
     try {
@@ -181,6 +181,22 @@ export class RecordInForce {
       if (cause instanceof Denial || cause instanceof Fault) return null;
       throw cause;
     }
+  }
+
+  /**
+   * The later record that nobody has told of, if this is the present key of another daemon in it:
+   * that daemon has read it. Looks into the file only if it has changed.
+   */
+  unheardOf(noiseKey: Uint8Array): Installation | null {
+    const seen = stateOf(this.#options.path);
+    if (seen === this.#seenForOthers) return null;
+    const later = this.#later();
+    const isNamed = later.identities.some(
+      ({ kind, noiseKey: known }) => kind === "daemon" && equalBytes(known, noiseKey),
+    );
+    // What could not be put in force is looked at again, for who has the daemon's key.
+    if (!isNamed) this.#seenForOthers = seen;
+    return isNamed && later.serial > this.#record.serial ? later : null;
   }
 
   /**
@@ -305,6 +321,12 @@ export class RecordInForce {
     }
     throw new Denial("record-refused", "there is none");
   }
+}
+
+/** Tells whether a file is the one that was looked at before. */
+function stateOf(path: string): string {
+  const { ino, size, mtimeNs } = statSync(path, { bigint: true, throwIfNoEntry: false }) ?? {};
+  return `${ino} ${size} ${mtimeNs}`;
 }
 
 /** True of the same admission, and of rotations from the same keys to the same keys. */

@@ -69,6 +69,8 @@ export type BusServerOptions = {
   readonly incident: (incident: Incident) => void;
   /** True while a panic holds. */
   readonly panic?: () => boolean;
+  /** Looks whether a key is a daemon's that the registry does not know yet. Must be cheap. */
+  readonly unknown?: (noiseKey: Uint8Array) => void;
   /** True for a key that gets nothing, and whose identity that is, if anybody's. */
   readonly blocked?: (noiseKey: Uint8Array, identity: Identity | null) => boolean;
   /** Answers requests whose owner is the bus host. */
@@ -323,7 +325,9 @@ export class BusServer {
   }
 
   #admit(connection: Connection, key: Uint8Array): Welcome | null {
-    const identity = this.#options.registry.byKey(key);
+    const { registry, unknown } = this.#options;
+    if (registry.byKey(key) === null) unknown?.(key);
+    const identity = registry.byKey(key);
     // Nobody else speaks for the bus host, whoever holds its key.
     if (identity?.name === BUS_HOST) return null;
     if (this.#isBlocked(key, identity)) throw new Violation("BLOCK-3", "this key is blocked");
