@@ -4,7 +4,7 @@ import { chmodSync, closeSync, openSync, readFileSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
-import { protectionOf } from "@sesame/core-ipc/daemon";
+import { keyFileOf, protectionOf } from "@sesame/core-ipc/daemon";
 import { python, withoutModules } from "../helpers/debian-python.ts";
 import { Home, PASSWORD, SESAME, type Ran } from "../helpers/home.ts";
 import { onTerminal } from "../helpers/terminal.ts";
@@ -22,7 +22,7 @@ before(async () => {
 
 after(async () => home[Symbol.asyncDispose]());
 
-const keyFile = (name: string): string => join(home.paths.keys, `${name}.key`);
+const keyFile = (name: string): string => keyFileOf(home.paths, name);
 
 /** Runs `sesame` without a terminal, with lines on descriptor 3. */
 function withLines(lines: string, args: readonly string[], input = "", more = {}): Ran {

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import {
   draftGrant,
   encodeGrant,
@@ -9,7 +8,7 @@ import {
 } from "@sesame/core-authority";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import type { BusClient } from "@sesame/core-ipc/client";
-import { identityOf, loadInstallation, loadKeyFile } from "@sesame/core-ipc/daemon";
+import { identityOf, keyFileOf, loadInstallation, loadKeyFile } from "@sesame/core-ipc/daemon";
 import type { Home } from "./home.ts";
 
 export type Given = {
@@ -30,7 +29,7 @@ export function signedChain(home: Home, given: Given): SignedGrant[] {
 /** As `signedChain`, for many: the record and the delegators' keys are read once. */
 export function chainSigner(home: Home): (given: Given) => SignedGrant[] {
   const installation = loadInstallation(suite, home.paths.installation);
-  const keysOf = memoised((name) => loadKeyFile(suite, join(home.paths.keys, `${name}.key`)));
+  const keysOf = memoised((name) => loadKeyFile(suite, keyFileOf(home.paths, name)));
   if (installation === null) throw new Error("the home is not set up");
   const named = memoised((name) => identityOf(installation, name));
   return ({ from = "operator", to, scope, above = [], changes = {} }) => {
