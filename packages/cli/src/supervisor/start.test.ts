@@ -95,9 +95,9 @@ test("a daemon that is not set up is heard by whoever started it", LIMIT, async 
 test("a daemon that keeps ending is named when the time is over", LIMIT, async (t) => {
   const world = new World(t);
   const args = world.supervisor("serve", "crash");
-  const { exit, message, hint } = await faultOf(startDetached(world.start(args, 1_500)));
+  const { exit, message, hint } = await faultOf(startDetached(world.start(args, 4_000)));
   assert.equal(exit, "unavailable");
-  assert.match(message, /not ready within 1.5 s; .*daemon-secrets: no space on the moon$/);
+  assert.match(message, /not ready within 4 s; .*daemon-secrets: no space on the moon$/);
   assert.ok(hint.includes(world.paths.log));
   // It goes on trying, so the next start waits for the same one.
   const pid = holderOf(world.paths);
