@@ -6,8 +6,10 @@ import {
   copyFileSync,
   existsSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -235,6 +237,31 @@ test("[ENROL-32] keys under a passphrase stay under it", () => {
   assert.notDeepEqual(readFileSync(keyFile("locked")), present);
   assert.equal(protectionOf(suite, keyFile("locked")), "passphrase");
   assert.match(withPassphrase(["--as", "locked", "secret", "list"]).out, /api\/key/);
+});
+
+test("[ENROL-32] keys that somebody has put in the place of new ones are not signed", () => {
+  // SECURITY: who writes files and cannot read a protected one would take the identity over.
+  comeIn("guarded");
+  assert.equal(withPassphrase(["--as", "guarded", "key", "protect"]).exit, 0);
+  const next = `${keyFile("guarded")}.next`;
+  createKeyFile(suite, next);
+  const present = readFileSync(keyFile("guarded"));
+  const { exit, err } = withPassphrase(["--as", "guarded", "agent", "rotate"]);
+  assert.equal(exit, 76, err);
+  assert.match(err, /remove it/);
+  assert.deepEqual(readFileSync(keyFile("guarded")), present);
+  rmSync(next);
+  assert.equal(withPassphrase(["--as", "guarded", "agent", "rotate"]).exit, 0);
+});
+
+test("[ENROL-19] [KEYS-14] a damaged file in the place of new keys keeps no rotation from going on", () => {
+  comeIn("hurt");
+  writeFileSync(`${keyFile("hurt")}.next`, "damaged", { mode: 0o600 });
+  const { exit, err } = rotate("hurt");
+  assert.equal(exit, 0, err);
+  works("hurt");
+  const left = readdirSync(home.paths.keys).filter((name) => name.startsWith("hurt.key.next"));
+  assert.equal(left.length, 1, "it is moved aside, and not deleted");
 });
 
 test(

@@ -98,7 +98,7 @@ function signedByRoot(
       if (Date.now() - before.keyedMs < plan.olderMs) return younger(name);
       const present = await keys.present();
       if (present === null || !isOf(present, before)) throw otherKeys(name);
-      const next = publicKeys(waiting ?? (await made(context, keys, present, plan)));
+      const next = publicKeys(await nextKeys(context, keys, { present, waiting }, plan));
       const fingerprint = fingerprintOf(suite, { ...before, ...next });
       const question = `${name} gets new keys, with the fingerprint ${fingerprint}
 Password of the root key, to sign them: `;
@@ -139,7 +139,7 @@ async function certified(context: Context, keys: RotatingKeys, plan: Plan): Prom
       "`sesame agent status` says what it is; the operator can approve or resume it",
     );
   if (Date.now() - keyedMs < plan.olderMs) return younger(name);
-  const next = waiting ?? (await made(context, keys, present, plan));
+  const next = await nextKeys(context, keys, { present, waiting }, plan);
   const madeMs = Math.max(Date.now(), keyedMs);
   const untilMs = madeMs + plan.overlapMs;
   const body = {
@@ -165,15 +165,21 @@ function statusOf(context: Context, keys: HeldKeys): Promise<Result<"agent.statu
   return withBus({ ...context, keys }, (bus) => bus.call("agent.status", {}));
 }
 
-/** Keys of the same form; a signing key that an ssh-agent holds stays unless another is named. */
-async function made(
+/**
+ * Those that wait, or new ones. They are kept as the present ones are: a signing key that an
+ * ssh-agent holds stays unless another is named.
+ */
+async function nextKeys(
   { env }: Context,
   keys: RotatingKeys,
-  present: HeldKeys,
+  { present, waiting }: { readonly present: HeldKeys; readonly waiting: HeldKeys | null },
   { signer }: Plan,
 ): Promise<HeldKeys> {
-  if (signer !== undefined) return keys.make(await signingKeyOf(signer, env["SSH_AUTH_SOCK"]));
-  return keys.make(present.signingSeed === null ? present.signingKey : null);
+  const stays = present.signingSeed === null ? present.signingKey : null;
+  const named = signer === undefined ? stays : await signingKeyOf(signer, env["SSH_AUTH_SOCK"]);
+  if (waiting === null) return keys.make(named);
+  keys.expectOwn(waiting, named);
+  return waiting;
 }
 
 function younger(name: string): Outcome {

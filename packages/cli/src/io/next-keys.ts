@@ -1,4 +1,5 @@
 import { closeSync, constants, linkSync, openSync, renameSync, rmSync } from "node:fs";
+import { equalBytes } from "@sesame/core-crypto";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
   createImportedKeyFile,
@@ -7,6 +8,7 @@ import {
   fileFault,
   openKeyFile,
   protectionOf,
+  setAsideIfDamaged,
   type HeldKeys,
 } from "@sesame/core-ipc/daemon";
 import { Fault } from "@sesame/core-types";
@@ -40,9 +42,28 @@ export class RotatingKeys {
     return this.#open(this.#path);
   }
 
-  /** Those that wait to take its place, or null. */
+  /** Those that wait to take its place, or null. A damaged file is set aside: it can take none. */
   waiting(): Promise<HeldKeys | null> {
+    setAsideIfDamaged(suite, this.#next);
     return this.#open(this.#next);
+  }
+
+  /**
+   * Keys that wait are signed only if they are kept as the present ones are. Whoever writes files
+   * here and could not read those may have put others there, which it knows.
+   *
+   * @param signer - the key of an ssh-agent that is to sign; null: the keys are all in the file
+   * @throws {Fault} integrity
+   */
+  expectOwn({ signingSeed, signingKey }: HeldKeys, signer: Uint8Array | null): void {
+    const [before, after] = [this.#path, this.#next].map((path) => protectionOf(suite, path));
+    const isHeldSo = signer === null || (signingSeed === null && equalBytes(signingKey, signer));
+    if (before === after && isHeldSo) return;
+    throw new Fault(
+      "integrity",
+      `the keys in ${this.#next} are not kept as those are that they would replace`,
+      "remove it unless an earlier rotation left it: then run that again, with its own flags",
+    );
   }
 
   /**
