@@ -112,3 +112,15 @@ test("[POLICY-16] a bus host that lies gives no more than without the rule, and 
   for (const client of [operator, agent]) await client.close();
   await owner.kill();
 });
+
+test("[SIGNAL-9] [AUDIT-42] the score goes on where the log has got another key", async () => {
+  // SECURITY: with new keys of the bus host, every agent that a score is demanded of is shut out.
+  home.must(["unlock"], `${PASSWORD}\n`);
+  home.must(["key", "rotate", "bus"], `${PASSWORD}\n`);
+  home.must(["daemon", "stop"]);
+  home.must(["unlock"], `${PASSWORD}\n`);
+  const agent = await home.connect("agent");
+  demand(scoreOf("agent") / 100);
+  assert.equal(await read(agent), "value");
+  await agent.close();
+});

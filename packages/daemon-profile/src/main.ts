@@ -31,8 +31,6 @@ import {
   PolicyKeeper,
   mayWait,
   replacedBy,
-  idBytes,
-  identityOf,
   logOwnerOf,
   openOwn,
   runDaemon,
@@ -172,8 +170,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     },
     entries: () => tailAudit(paths.audit, { count: LOOK_BACK }),
     verify: async () => {
-      const { signingKey: publicKey } = identityOf(inForce.installation, BUS_HOST);
-      const owner = { installationId: idBytes(installation), publicKey };
+      const owner = logOwnerOf(inForce.installation);
       const report = await verifyAudit(paths.audit, { suite, ...owner, anchors: [] });
       if (!report.ok) return "changed";
       return report.gaps.length > 0 ? "torn" : "whole";
