@@ -189,9 +189,10 @@ test("[ENROL-19] [ENROL-32] cut short at any step it goes on, and two at once do
   // Killed at random.
   for (const wait of [0, 60, 120, 180, 240]) {
     const child = home.start(["--as", "cut", "agent", "rotate", "--overlap", "1s"]);
+    const closed = once(child, "close");
     await sleep(wait);
     child.kill("SIGKILL");
-    await once(child, "close");
+    await closed;
     works("cut");
     const { exit, err } = rotate("cut", "--overlap", "1s");
     // No more former keys than there may be: nothing is lost by that.
