@@ -1,5 +1,4 @@
 import { equalBytes } from "@sesame/core-crypto";
-import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import {
@@ -8,12 +7,10 @@ import {
   nodeFiles,
   openAuditLog,
   readBlocks,
-  strikeReasonOf,
   tailAudit,
   verifyAudit,
   type AuditActor,
   type AuditEntry,
-  type AuditEvent,
   type AuditLog,
   type LogKeys,
   type LogOwner,
@@ -40,11 +37,9 @@ import {
   type DaemonContext,
   type Identities,
   type Installation,
-  type Paths,
   type RunningDaemon,
 } from "@sesame/core-ipc/daemon";
 import {
-  BLOCKED,
   BusServer,
   Dispatcher,
   policyGuard,
@@ -52,28 +47,22 @@ import {
   programOf,
   Registry,
   PANICKED,
-  REVOKED,
   type AtPolicy,
-  type Incident,
-  type Peer,
 } from "@sesame/core-ipc/server";
 import { secureMemory } from "@sesame/native";
 import {
   BUS_HOST,
-  Fault,
   KEY_MEMORY,
   RELEASE,
-  toHex,
   VAULT_OWNER,
-  type AuditRecord,
   type Capability,
   type Identity,
-  type Party,
 } from "@sesame/core-types";
-import { RefusalLimit } from "./audit/refusals.ts";
+import { Recorder } from "./audit/recorder.ts";
 import { Blocker } from "./block/blocker.ts";
 import { handlersOf } from "./handlers.ts";
 import { Scores } from "./score/scores.ts";
+import { listen } from "./io/listen.ts";
 import { logFiles, readLog } from "./io/log-files.ts";
 import { loadPending, savePending } from "./io/pending-store.ts";
 import { loadProfiles, saveProfiles } from "./io/profile-store.ts";
@@ -120,29 +109,14 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
   let profiles = loadProfiles(paths.profiles);
   let room = loadPending(paths.pending);
   const startedAt = clock.monotonicMs();
-  const refusals = new RefusalLimit();
-  const idOf = (name: string | null): string | null =>
-    name === null ? null : (registry.byName(name)?.id ?? null);
-  const evidence = (peer: Peer | null, sender: Party | null): AuditActor => ({
-    name: sender?.name ?? null,
-    identity: idOf(sender?.name ?? null),
-    session: sender === null ? null : toHex(sender.session),
-    pid: peer?.pid ?? 0,
-    uid: peer?.uid ?? 0,
-    exe: peer?.executable ?? null,
-    ...(peer?.sha256 ? { sha256: toHex(peer.sha256) } : {}),
-    unit: peer?.unit ?? null,
+  const recorder = new Recorder({
+    audit,
+    clock,
+    log,
+    self: selfActor(own.id),
+    idOf: (name) => registry.byName(name)?.id ?? null,
+    holderOf: (session) => bus.peerOf(session),
   });
-  const self = selfActor(own.id);
-
-  /** Refusals are recorded up to a number per minute, everything else always. */
-  async function record(event: AuditEvent): Promise<number> {
-    const { name = null, uid = 0, identity = null } = event.actor ?? {};
-    const spared =
-      event.outcome.startsWith("refused:") &&
-      !refusals.admits({ name, uid, identity }, clock.monotonicMs(), strikeReasonOf(event));
-    return spared ? audit.sequence : audit.append(event);
-  }
 
   const subjectOf = (subject: string): Identity | null =>
     subjectIn(inForce.installation.identities, subject);
@@ -150,9 +124,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     suite,
     wallMs: clock.wallMs,
     identity: subjectOf,
-    record: (block) => {
-      append({ actor: self, action: "block.add", object: blockText(block), outcome: "ok" });
-    },
+    record: (block) => recorder.note("block.add", blockText(block)),
     changed: () => {
       bus.reregister();
       bus.emit("block.changed", {});
@@ -196,13 +168,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     bootId: bootId(),
     log,
     programOf: async (session) => programOf(await bus.introduce(session)),
-    audit: async (records) => {
-      await Promise.all(
-        records.map(({ action, profile, object, outcome }) =>
-          audit.append({ actor: self, action, profile, object, outcome }),
-        ),
-      );
-    },
+    audit: (records) => recorder.own(records),
     ended: (grant, why) => bus.emit("bus-grant.ended", { grant, why }),
   });
 
@@ -214,17 +180,6 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     seed: () => keys.present.signingSeed,
     installation: () => inForce.installation,
   });
-
-  /** What callers did, with what is known of the holders of their sessions. */
-  async function recordCalls(records: readonly AuditRecord[]): Promise<void> {
-    await Promise.all(
-      records.map(({ session, action, profile, object, outcome }) => {
-        const holder = session === null ? null : bus.peerOf(session);
-        const actor = evidence(holder?.peer ?? null, holder?.sender ?? null);
-        return record({ actor, action, profile, object, outcome });
-      }),
-    );
-  }
 
   /** Codes and agreement are the owner of the vaults' to give: it is asked. */
   const askFor =
@@ -261,13 +216,13 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
           if (demanded !== null) await agree(asked, call);
         },
         record: (trial) => {
-          recordCalls([trial]).catch((cause: unknown) => {
+          recorder.calls([trial]).catch((cause: unknown) => {
             log("warn", "policy on trial: not recorded", { reason: String(cause) });
           });
         },
       }),
     },
-    audit: recordCalls,
+    audit: (records) => recorder.calls(records),
     handlers: handlersOf({
       release: RELEASE,
       pid: process.pid,
@@ -336,18 +291,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
         profiles = state;
         bus.emit("profile.changed", { profiles: listed(state) });
       },
-      append: (daemon, { session, caller, action, profile, object, outcome }) => {
-        const holder = session === null ? null : bus.peerOf(session);
-        const seen = evidence(holder?.peer ?? null, holder?.sender ?? null);
-        // The name is the one that the daemon saw proved, the identity that of the connection: what
-        // came over it is its doing, also where nothing was proved.
-        const identity = holder === null ? idOf(caller) : seen.identity;
-        const actor =
-          session === null && caller === daemon
-            ? { ...selfActor(idOf(caller)), name: daemon, pid: 0 }
-            : { ...seen, name: caller, identity, by: daemon };
-        return record({ actor, action, profile, object, outcome });
-      },
+      append: (daemon, record) => recorder.reported(daemon, record),
       checkpoint: () => audit.checkpoint(),
       logFiles: () => logFiles(paths.audit),
       readLog: (name, offset, length) => readLog(paths.audit, name, offset, length),
@@ -367,7 +311,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     unknown: (key) => learnOf(key),
     blocked: (key, identity) =>
       identity === null ? blocker.list.hasKey(key) : blocker.list.hasIdentity(identity),
-    incident: (incident) => recordIncident(incident),
+    incident: (incident) => recorder.incident(incident),
   });
 
   /** Puts a later record in force. */
@@ -388,8 +332,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     // It is in force with the next line unless that fails, and the daemon is known by then.
     takeOver(found)
       .then(() => {
-        for (const object of changes)
-          append({ actor: self, action: "bus.reload", object, outcome: "ok" });
+        for (const object of changes) recorder.note("bus.reload", object);
       })
       .catch((cause: unknown) => {
         log("error", "a later record is not in force", { reason: String(cause) });
@@ -417,35 +360,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     }
   }
 
-  function recordIncident({ action, object, outcome, peer, name, session }: Incident): void {
-    // What the operator did is no refusal: noise before it must not keep it off the record.
-    const party = { name, uid: peer.uid };
-    const isOurs = [REVOKED, PANICKED, BLOCKED].includes(outcome);
-    const strike = strikeReasonOf({ action, object, outcome });
-    if (!isOurs && !refusals.admits(party, clock.monotonicMs(), strike)) return;
-    const sender =
-      session === null ? null : { name, session, kind: null, clearance: "open" as const };
-    append({ actor: evidence(peer, sender), action, object, outcome });
-  }
-
-  /** Refusals that were only counted came from many processes: the count names the party alone. */
-  function recordSuppressed(): void {
-    for (const { party, count } of refusals.takeSuppressed(clock.monotonicMs())) {
-      const identity = party.identity ?? idOf(party.name);
-      const actor = { ...evidence(null, null), ...party, identity };
-      const object = `${count} more`;
-      append({ actor, action: "bus.refusals", object, outcome: "suppressed" });
-    }
-  }
-
-  function append(event: Omit<AuditEvent, "profile">): void {
-    audit.append({ ...event, profile: null }).catch((cause: unknown) => {
-      const { action, outcome } = event;
-      log("warn", "incident not recorded", { action, outcome, error: String(cause) });
-    });
-  }
-
-  const counting = setInterval(recordSuppressed, COUNT_EVERY_MS).unref();
+  const counting = setInterval(() => recorder.suppressed(), COUNT_EVERY_MS).unref();
 
   if (own.former.length > 0) policies.signAnew(log);
   audit.onEntry((entry) => {
@@ -455,16 +370,16 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
   await resumeBlocks();
   audit.onGrowth(() => bus.emit("audit.grown", {}));
   audit.onCheckpoint((checkpoint) => bus.emit("audit.checkpointed", { checkpoint }));
-  await recordOwn(audit, self, "daemon.start");
-  if (panic.held) await recordOwn(audit, self, "panic.holds");
+  await recordOwn("daemon.start");
+  if (panic.held) await recordOwn("panic.holds");
   if (panic.held) grants.endAll();
   await listen(bus, paths);
   return {
     stop: async () => {
       clearInterval(counting);
       await grants.close();
-      recordSuppressed();
-      await recordOwn(audit, self, "daemon.stop");
+      recorder.suppressed();
+      await recordOwn("daemon.stop");
       await anchor(bus, audit, log);
       await bus.close();
       await audit.close().catch((cause: unknown) => {
@@ -487,9 +402,9 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     }
   }
 
-  async function recordOwn(into: AuditLog, actor: AuditActor, action: string): Promise<void> {
+  async function recordOwn(action: string): Promise<void> {
     try {
-      await into.append({ actor, action, profile: null, object: RELEASE, outcome: "ok" });
+      await recorder.own([{ action, profile: null, object: RELEASE, outcome: "ok" }]);
     } catch (cause) {
       log("error", "audit log not writable", { action, error: String(cause) });
     }
@@ -518,23 +433,4 @@ function selfActor(identity: string | null): AuditActor {
     exe: process.execPath,
     unit: null,
   };
-}
-
-/** systemd hands over the socket (sd_listen_fds(3)); otherwise a left-over one is replaced. */
-async function listen(bus: BusServer, { socket: path, system }: Paths): Promise<void> {
-  const activated =
-    Number(process.env["LISTEN_PID"]) === process.pid && Number(process.env["LISTEN_FDS"]) === 1;
-  if (activated) {
-    await bus.listen({ fd: 3 });
-    return;
-  }
-  if (system !== null)
-    throw new Fault("config", "no socket was handed over", "start sesame-profile@.socket");
-  // The lock is held, so whatever is here belongs to nobody that lives.
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found !== undefined && !found.isSocket())
-    throw new Fault("config", `${path} is in the way and is no socket`, "move it elsewhere");
-  if (found !== undefined) unlinkSync(path);
-  await bus.listen({ path });
-  chmodSync(path, 0o600);
 }
