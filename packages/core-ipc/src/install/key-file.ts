@@ -4,7 +4,7 @@ import { equalBytes, type Suite } from "@sesame/core-crypto";
 import { Fault } from "@sesame/core-types";
 import { createFile, errorCode, fileFault, readBounded, replaceFile } from "../io/files.ts";
 import {
-  keyFileOf,
+  sealKeyFile,
   keysBeside,
   keysIn,
   newKeys,
@@ -104,7 +104,7 @@ export async function createImportedKeyFile(
   signingSeed: Uint8Array,
   passphrase: Uint8Array,
 ): Promise<boolean> {
-  const file = await keyFileOf(suite, keysBeside(suite, { seed: signingSeed }), passphrase);
+  const file = await sealKeyFile(suite, keysBeside(suite, { seed: signingSeed }), passphrase);
   return createFile(path, file);
 }
 
@@ -121,7 +121,7 @@ export async function createSignerKeyFile(
   signingKey: Uint8Array,
   passphrase: Uint8Array | null = null,
 ): Promise<boolean> {
-  const file = await keyFileOf(suite, keysBeside(suite, { publicKey: signingKey }), passphrase);
+  const file = await sealKeyFile(suite, keysBeside(suite, { publicKey: signingKey }), passphrase);
   try {
     return createFile(path, file);
   } finally {
@@ -154,7 +154,7 @@ export async function rewriteKeyFile(
   keys: HeldKeys,
   passphrase: Uint8Array | null,
 ): Promise<void> {
-  const file = await keyFileOf(suite, keys, passphrase);
+  const file = await sealKeyFile(suite, keys, passphrase);
   try {
     const present = publicKeysIn(suite, path);
     if (present === null || !equalBytes(present, publicKeysOf(keys)))

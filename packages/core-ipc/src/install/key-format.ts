@@ -93,7 +93,7 @@ export function keysBeside(
 }
 
 /** The file of some keys, under a passphrase or, with null, without. */
-export async function keyFileOf(
+export async function sealKeyFile(
   suite: Suite,
   keys: HeldKeys,
   passphrase: Uint8Array | null,
