@@ -48,6 +48,8 @@ export class Conducts {
     const { actor, control, time } = entry;
     const name = actor?.name ?? null;
     if (name !== null && control === null) this.#note(this.#past(name, time), entry);
+    const removed = removedBy(entry);
+    if (removed !== null) this.#pasts.delete(removed);
     const answer = answerIn(entry);
     if (answer !== null) count(this.#past(answer.to, time), time, answer.counts);
     for (const finding of found) {
@@ -93,6 +95,13 @@ export class Conducts {
 }
 
 const NOTHING: Counts = { calls: 0, notAllowed: 0, failed: 0, approved: 0, rejected: 0 };
+
+/** Whom the record has no longer: the next one of that name is another. docs/SIGNALS.md, SIGNAL-10 */
+function removedBy({ control, action, object, outcome }: AuditEntry): string | null {
+  const isReload = control === null && action === "bus.reload" && outcome.startsWith("ok");
+  if (!isReload) return null;
+  return /^removed (.+)$/.exec(object ?? "")?.[1] ?? null;
+}
 
 /** Somebody's answer to another one who asked for approval: `ANSWER CAPABILITY NAME ID`. */
 function answerIn({

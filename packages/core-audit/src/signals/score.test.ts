@@ -171,3 +171,23 @@ test("attestation is what others answered, never what it answered itself", () =>
   ]);
   assert.deepEqual([approved, rejected], [2, 1]);
 });
+
+test("[SIGNAL-10] who comes in under a former name begins anew", () => {
+  // SECURITY: whoever gets the name of a revoked identity would have the trust that this one earned.
+  const conducts = new Conducts({ declared: () => null, isHuman: () => false });
+  const reload = { action: "bus.reload", actor: { name: "operator" } };
+  const taken = [
+    {},
+    { actor: { name: "other" } },
+    { ...reload, object: "suspended ci" },
+    { action: "secret.set", object: "removed ci" },
+  ];
+  for (const entry of logOf(taken)) conducts.take(entry);
+  assert.equal(conducts.of("ci", 0).calls, 2);
+  for (const entry of logOf([{ ...reload, object: "removed ci" }])) conducts.take(entry);
+  assert.deepEqual(conducts.of("ci", 0), { ...conducts.of("nobody", 0) });
+  assert.equal(conducts.of("ci", 0).since, null);
+  assert.equal(conducts.of("other", 0).calls, 1);
+  for (const entry of logOf([{ time: 5 }])) conducts.take(entry);
+  assert.equal(conducts.of("ci", 5).since, 5);
+});
