@@ -9,7 +9,7 @@ import { open } from "../testing/fixture.ts";
 import { MemoryFiles } from "../testing/memory-files.ts";
 import { BlockList } from "./block-list.ts";
 import { blockChangeOf, blockText, evidenceHash, unblockText, type Block } from "./block.ts";
-import { CI, entryOf, KEY, OTHER, type Given } from "./entries.test-helper.ts";
+import { CI, entryOf, KEY, OTHER, type Given } from "../testing/entries.ts";
 import { readBlocks } from "./read-blocks.ts";
 
 const hex = (bytes: number): fc.Arbitrary<string> =>

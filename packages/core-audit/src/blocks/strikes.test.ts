@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { limits } from "@sesame/core-types";
-import { CI, entryOf, OTHER, type Given } from "./entries.test-helper.ts";
+import { CI, entryOf, OTHER, type Given } from "../testing/entries.ts";
 import { STRIKES, Strikes, type Strike, type StrikeReason } from "./strikes.ts";
 
 /** What counts under each rule, one after the other. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { RUNS } from "../../../../test/helpers/runs.ts";
-import { DAY_MS, logOf, type Given } from "./entries.test-helper.ts";
+import { DAY_MS, logOf, type Given } from "../testing/entries.ts";
 import { Conducts, type Conduct } from "./conducts.ts";
 import { FACTORS, measure, scoreOf, type FactorName, type Measures } from "./score.ts";
 import type { Finding } from "./watch.ts";

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { MESSAGES, type Capability } from "@sesame/core-types";
 import { RUNS } from "../../../../test/helpers/runs.ts";
-import { DAY_MS, logOf, type Given } from "./entries.test-helper.ts";
+import { DAY_MS, logOf, type Given } from "../testing/entries.ts";
 import { APPLICANTS, BURST, FORGERIES, QUIET_MS, REFUSALS, RULES } from "./rules.ts";
 import { Watch, type Finding } from "./watch.ts";
 

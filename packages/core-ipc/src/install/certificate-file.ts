@@ -1,13 +1,13 @@
-import { equalBytes, type Suite } from "@sesame/core-crypto";
+import type { Suite } from "@sesame/core-crypto";
 import { certificatesSchema, decode, encode, Fault, Violation } from "@sesame/core-types";
+import { checked, checkedRest } from "../io/checked.ts";
 import { readBounded, replaceFile } from "../io/files.ts";
 import { verified, type Verified } from "./certified.ts";
 
-// The certificates that an owner has accepted since the record was signed: a line that names the
-// form, the BLAKE2s-256 of the rest, and the list as it travels. docs/ENROLMENT.md, Certificates.
+// The certificates that an owner has accepted since the record was signed, as the list travels.
+// docs/ENROLMENT.md, Certificates.
 
 const FORM = new TextEncoder().encode("sesame certificates v1\n");
-const HASH_BYTES = 32;
 const MAX_BYTES = 16 * 1024 * 1024;
 
 /**
@@ -34,16 +34,12 @@ export function saveCertificates(
 ): void {
   const certificates = given.map(({ certified }) => certified);
   const list = encode(certificatesSchema, { serial, certificates });
-  replaceFile(path, Buffer.concat([FORM, suite.blake2s(list), list]));
+  replaceFile(path, checked(suite, FORM, list));
 }
 
 function parse(suite: Suite, file: Uint8Array): readonly Verified[] | null {
-  const at = FORM.length + HASH_BYTES;
-  const list = file.subarray(at);
-  const isWhole =
-    equalBytes(file.subarray(0, FORM.length), FORM) &&
-    equalBytes(file.subarray(FORM.length, at), suite.blake2s(list));
-  if (!isWhole) return null;
+  const list = checkedRest(suite, FORM, file);
+  if (list === null) return null;
   try {
     const { certificates } = decode(certificatesSchema, list);
     const found = certificates.map((certified) => verified(suite, certified));

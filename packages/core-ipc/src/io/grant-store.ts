@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { promisify } from "node:util";
 import { equalBytes, type Suite } from "@sesame/core-crypto";
 import { Fault } from "@sesame/core-types";
+import { checkedRest } from "./checked.ts";
 import { fileFault, readBounded, syncDirectory } from "./files.ts";
 
 // The file of an owner's grants: its whole state, and behind it what has changed since. It finds
@@ -158,10 +159,8 @@ function startsWith(file: Uint8Array, form: Uint8Array): boolean {
 }
 
 function readFormer(suite: Suite, file: Uint8Array): Stored | null {
-  const at = FORMER.length + HASH_BYTES;
-  const state = file.subarray(at);
-  const isWhole = equalBytes(file.subarray(FORMER.length, at), suite.blake2s(state));
-  return isWhole ? { state, changes: [], torn: 0 } : null;
+  const state = checkedRest(suite, FORMER, file);
+  return state === null ? null : { state, changes: [], torn: 0 };
 }
 
 function readFrames(suite: Suite, file: Uint8Array): Stored | null {

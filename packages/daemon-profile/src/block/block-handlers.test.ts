@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { BlockList, blockText } from "@sesame/core-audit";
 import type { Call } from "@sesame/core-ipc/server";
 import { encode, limits, MESSAGES } from "@sesame/core-types";
-import { entryOf } from "../../../core-audit/src/blocks/entries.test-helper.ts";
+import { entryOf } from "../../../core-audit/src/testing/entries.ts";
 import { blockHandlers } from "./block-handlers.ts";
 
 test("[BLOCK-4] a list beyond its bound is still told, the latest of it", async () => {

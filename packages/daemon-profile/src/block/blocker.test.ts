@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { blockText, STRIKES, unblockText, type AuditEntry, type Block } from "@sesame/core-audit";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import type { Identity, IdentityKind } from "@sesame/core-types";
-import { CI, entryOf } from "../../../core-audit/src/blocks/entries.test-helper.ts";
+import { CI, entryOf } from "../../../core-audit/src/testing/entries.ts";
 import { Blocker } from "./blocker.ts";
 
 const { count } = STRIKES.forgery;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AuditEntry, Evidence } from "@sesame/core-audit";
-import { DAY_MS, logOf } from "../../../core-audit/src/signals/entries.test-helper.ts";
+import { DAY_MS, logOf } from "../../../core-audit/src/testing/entries.ts";
 import { Scores } from "./scores.ts";
 
 const NOW = 100 * DAY_MS;
@@ -13,7 +13,6 @@ function scoresOver(entries: readonly AuditEntry[], log: Evidence["log"] = "whol
   let reads = 0;
   const scores = new Scores({
     record: { declared: () => null, isHuman: () => false },
-    // eslint-disable-next-line @typescript-eslint/require-await
     entries: async function* () {
       reads++;
       yield* entries;

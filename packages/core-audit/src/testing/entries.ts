@@ -1,7 +1,8 @@
 import type { AuditActor, AuditEntry } from "../entry.ts";
 
-// What the tests of this folder share: entries as a log holds them.
+// What tests of conduct and of blocks share: entries as a log holds them.
 
+export const DAY_MS = 24 * 60 * 60 * 1_000;
 export const CI = "0190aaaa-0000-7000-8000-000000000001";
 export const OTHER = "0190aaaa-0000-7000-8000-000000000002";
 export const KEY = "ab".repeat(32);
@@ -32,4 +33,11 @@ export function entryOf(seq: number, { actor, ...given }: Given = {}): AuditEntr
       ...actor,
     },
   };
+}
+
+/** A log of these entries, in this order; they name no identity unless they say so. */
+export function logOf(given: readonly Given[]): AuditEntry[] {
+  return given.map((entry, seq) =>
+    entryOf(seq, { ...entry, actor: { identity: null, ...entry.actor } }),
+  );
 }
