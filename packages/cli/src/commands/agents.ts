@@ -26,6 +26,7 @@ import {
 } from "@sesame/core-types";
 import { rightsOf, type Rights } from "../agents/rights.ts";
 import { pathsOf, withBus, type Context } from "../context.ts";
+import { findIdentity } from "../agents/find.ts";
 import { presentMembers } from "../io/members.ts";
 import { changeRecord, reloadRecord } from "../io/record.ts";
 import { printable } from "../printable.ts";
@@ -214,9 +215,10 @@ function changed(context: Context, name: string, about: Change): Promise<Outcome
   const paths = pathsOf(context);
   return withBus(context, async (bus) => {
     const { identities, tokens } = await presentMembers(bus, paths);
-    const found = identities.find((identity) => identity.name === name);
-    if (found === undefined && about.absent === "refused")
-      throw new Fault("not-found", `there is no identity ${name}`, "`sesame agent list`");
+    const found =
+      about.absent === "refused"
+        ? findIdentity(identities, name)
+        : identities.find((identity) => identity.name === name);
     const applies = found !== undefined && about.applies(found);
     if (applies)
       await changeRecord(paths, bus, about.question, (present) => ({

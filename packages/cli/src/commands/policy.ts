@@ -22,6 +22,7 @@ import { pathsOf, withBus, type Context } from "../context.ts";
 import { POLICY_DESKS } from "../io/policy-desks.ts";
 import { askRootKey } from "../io/record.ts";
 import { signalsOf } from "../io/signals.ts";
+import { findIdentity } from "../agents/find.ts";
 import { presentMembers } from "../io/members.ts";
 import { printable } from "../printable.ts";
 import { table, type Outcome } from "../render.ts";
@@ -162,13 +163,7 @@ export function policyTest(
     throw new Denial("name-invalid", "name of a secret");
   return withBus(context, async (bus) => {
     const { identities } = await presentMembers(bus, paths);
-    const identity = identities.find((one) => one.name === name);
-    if (identity === undefined)
-      throw new Fault(
-        "not-found",
-        `there is no identity ${printable(name)}`,
-        "`sesame agent list`",
-      );
+    const identity = findIdentity(identities, name);
     const policy =
       flags.file === undefined
         ? inForce((await POLICY_DESKS[VAULT_OWNER].status(bus)).text)

@@ -21,6 +21,7 @@ import {
 } from "@sesame/core-types";
 import { pathsOf, withBus, type Context } from "../context.ts";
 import { durationMs } from "../duration.ts";
+import { findIdentity } from "../agents/find.ts";
 import { presentMembers } from "../io/members.ts";
 import { RotatingKeys } from "../io/next-keys.ts";
 import { askPassphrase } from "../io/passphrase.ts";
@@ -92,7 +93,7 @@ function signedByRoot(
   const paths = pathsOf(context);
   return withBus(context, async (bus) => {
     const { identities } = await presentMembers(bus, paths);
-    const before = find(identities, name);
+    const before = findIdentity(identities, name);
     const waiting = await keys.waiting();
     if (waiting === null || !isOf(waiting, before)) {
       if (Date.now() - before.keyedMs < plan.olderMs) return younger(name);
@@ -110,7 +111,7 @@ Password of the root key, to sign them: `;
     }
     await reloadRecord(bus);
     keys.place();
-    const after = find(requireInstallation(suite, paths).identities, name);
+    const after = findIdentity(requireInstallation(suite, paths).identities, name);
     return renewed(name, after.former.at(-1)?.untilMs ?? 0, fingerprintOf(suite, after));
   });
 }
@@ -201,12 +202,6 @@ const MIN_OVERLAP_MS = 1_000;
 const DAY_MS = 24 * 60 * 60 * 1_000;
 export const MAX_OVERLAP_MS = limits.MAX_KEY_OVERLAP_MS;
 export const MAX_AGE_MS = 3_650 * DAY_MS;
-
-function find(identities: readonly Identity[], name: string): Identity {
-  const found = identities.find((identity) => identity.name === name);
-  if (found !== undefined) return found;
-  throw new Fault("not-found", `there is no identity ${name}`, "`sesame agent list`");
-}
 
 function otherKeys(name: string): Fault {
   return new Fault(

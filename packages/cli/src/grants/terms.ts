@@ -14,6 +14,7 @@ import {
 } from "@sesame/core-authority";
 import { fileFault, type Installation } from "@sesame/core-ipc/daemon";
 import { Denial, Fault, isIdentityName, isProfileName, type Identity } from "@sesame/core-types";
+import { findIdentity } from "../agents/find.ts";
 import type { Context } from "../context.ts";
 import { durationMs } from "../duration.ts";
 import { findProgram } from "../io/exec.ts";
@@ -154,10 +155,7 @@ function profilesOf(text: string): string[] {
 /** The identity of a name. */
 export function named({ identities }: Installation, name: string): Identity {
   if (!isIdentityName(name)) throw new Denial("name-invalid", "name of an identity");
-  const identity = identities.find((one) => one.name === name);
-  if (identity === undefined)
-    throw new Fault("not-found", `there is no identity ${name}`, "`sesame agent list` shows them");
-  return identity;
+  return findIdentity(identities, name);
 }
 
 function required(value: string | undefined, flag: string): string {
