@@ -7,7 +7,7 @@ import { TARGETS } from "./targets.mjs";
 const words = process.argv.slice(2);
 const chosen = Object.entries(TARGETS).flatMap(([file, tests]) => {
   if (words.length === 0) return [{ file, tests, mutate: [file] }];
-  const word = words.find((word) => file.includes(word.split(":")[0]));
+  const word = words.find((one) => file.includes(one.split(":")[0]));
   return word === undefined ? [] : [{ file, tests, mutate: ranges(file, word.split(":")[1]) }];
 });
 const NOTICED = new Set(["Killed", "Timeout"]);
