@@ -25,6 +25,9 @@ export type Place = { readonly segment: number; readonly isFirst: boolean };
 /** Why a line is not the next entry. */
 export type Bad = { readonly sequence: number | null; readonly reason: string };
 
+/** Order of the entries that open a segment; a checkpoint is the last. docs/AUDIT.md, Segments. */
+const OPENING = { genesis: 0, segment: 0, gap: 1, key: 2, checkpoint: 3 } as const;
+
 /** Where a chain begins: before its genesis entry. */
 export const ORIGIN: Reach = { sequence: 0, hash: NO_HASH, timeMs: 0 };
 
@@ -69,6 +72,11 @@ export class ChainReader {
   /** The key that signs where the chain stands, as an index of keysOf; null if none has yet. */
   get signer(): number | null {
     return this.#signer;
+  }
+
+  /** True among the entries that open a segment, until their checkpoint. */
+  get isOpening(): boolean {
+    return this.control !== null && this.control.type !== "checkpoint";
   }
 
   /** 64 hex digits. */
@@ -129,20 +137,22 @@ export class ChainReader {
   }
 
   #misplaced(control: Control | null, { segment, isFirst }: Place): string | null {
-    const before = this.control?.type;
-    if (before === "key" && control?.type !== "checkpoint")
-      return "it follows a change of the key, whose first checkpoint is missing";
     if (isFirst) {
       const opens =
         segment === 1
           ? control?.type === "genesis"
           : control?.type === "segment" && control.number === segment;
-      return opens ? null : `segment ${segment} does not begin with it: lines or files were moved`;
+      if (!opens) return `segment ${segment} does not begin with it: lines or files were moved`;
+      return this.isOpening ? "the segment before it ends where its first checkpoint is due" : null;
     }
-    if (control?.type === "key" && before !== "segment" && before !== "gap")
-      return "it changes the key, and not where a segment begins";
-    const opener = control?.type === "genesis" || control?.type === "segment";
-    return opener ? "it begins a segment, inside of another" : null;
+    const opened = this.isOpening ? this.control : null;
+    if (opened === null)
+      return control === null || control.type === "checkpoint"
+        ? null
+        : "it belongs where a segment begins";
+    return control !== null && OPENING[control.type] > OPENING[opened.type]
+      ? null
+      : "the first checkpoint of the segment is due before it";
   }
 
   #untrue(control: Control | null, timeMs: number): string | null {

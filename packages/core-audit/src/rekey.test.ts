@@ -186,7 +186,7 @@ test("[AUDIT-42] a change of key that the record does not know, goes back or sta
     [/does not come after/, 1, (batch) => change(batch, toHex(PUBLIC[2] as Uint8Array))],
     [/does not come after/, 1, (batch) => change(batch, toHex(PUBLIC[0] as Uint8Array))],
     [
-      /not where a segment begins/,
+      /belongs where a segment begins/,
       1,
       (batch) => batch.control(START_MS, { type: "key", key: toHex(PUBLIC[1] as Uint8Array) }),
     ],
@@ -212,7 +212,7 @@ test("[AUDIT-42] a new key without its checkpoint is refused", async () => {
   });
   files.put(segmentName(3), bytes);
   const report = await verified(files, 2);
-  assert.match(report.firstBad?.reason ?? "good", /first checkpoint is missing/);
+  assert.match(report.firstBad?.reason ?? "good", /first checkpoint of the segment is due/);
 });
 
 test("[AUDIT-44] an anchor counts only under the key that signs where it points", async () => {

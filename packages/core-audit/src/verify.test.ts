@@ -7,9 +7,17 @@ import type { Checkpoint } from "@sesame/core-types";
 import fc from "fast-check";
 import { Batch } from "./batch.ts";
 import { ORIGIN } from "./chain.ts";
-import { controlBody, eventBody, parseEntry, type AuditEntry } from "./entry.ts";
+import {
+  controlBody,
+  eventBody,
+  parseEntry,
+  type AuditEntry,
+  type AuditEvent,
+  type Control,
+} from "./entry.ts";
 import { loadHashers } from "./io/hashers.ts";
 import { hashedText, lineText } from "./line.ts";
+import { segmentName } from "./names.ts";
 import { appendMany, EVENT, open, OWNER, START_MS, STRANGER } from "./testing/fixture.ts";
 import { fsError, MemoryFiles } from "./testing/memory-files.ts";
 import { verifyAudit, type AuditReport } from "./verify.ts";
@@ -67,6 +75,34 @@ async function rewrite(
     else batch.control(time, control);
   }
   return batch.toBytes();
+}
+
+const CHECKPOINT = "checkpoint" as const;
+const GENESIS: Control = {
+  type: "genesis",
+  version: 1,
+  algorithm: "blake3",
+  installation: Buffer.from(OWNER.installationId).toString("hex"),
+};
+/** Its number is that of the segment. */
+const SEGMENT: Control = { type: "segment", number: 0 };
+type Line = AuditEvent | Control | typeof CHECKPOINT;
+
+/** A log of these lines in their segments, by whoever has the key; [] is what a log begins with. */
+async function logOf(segments: readonly (readonly Line[])[]): Promise<MemoryFiles> {
+  const { entry: hasher } = await loadHashers("blake3");
+  const files = new MemoryFiles();
+  let head = ORIGIN;
+  for (const [i, lines] of segments.entries()) {
+    const batch = new Batch({ hasher, ...OWNER }, head);
+    for (const line of lines.length === 0 ? [GENESIS, CHECKPOINT] : lines)
+      if (line === CHECKPOINT) batch.checkpoint(START_MS);
+      else if ("action" in line) batch.add(START_MS, eventBody(line));
+      else batch.control(START_MS, line.type === "segment" ? { ...line, number: i + 1 } : line);
+    files.put(segmentName(i + 1), batch.toBytes());
+    ({ head } = batch);
+  }
+  return files;
 }
 
 const edited = (entry: AuditEntry): AuditEntry =>
@@ -360,6 +396,33 @@ for (const [what, move, segment] of MOVES)
     assert.equal(report.firstBad?.segment, segment);
   });
 
+type Found = readonly [segment: number, line: number, reason: RegExp];
+const TORN: Control = { type: "gap", bytes: 1, hash: "0".repeat(64), file: "torn-3.bin" };
+const DUE = /first checkpoint of the segment is due before it/;
+const BELONGS = /belongs where a segment begins/;
+const UNOPENED: readonly [what: string, segments: readonly Line[][], where: Found][] = [
+  ["no checkpoint", [[GENESIS, EVENT]], [1, 2, DUE]],
+  ["no checkpoint in the second segment", [[], [SEGMENT, EVENT, CHECKPOINT]], [2, 2, DUE]],
+  ["two gaps", [[], [SEGMENT, TORN, TORN, CHECKPOINT]], [2, 3, DUE]],
+  ["two beginnings", [[GENESIS, GENESIS, CHECKPOINT]], [1, 2, DUE]],
+  ["nothing but a beginning", [[GENESIS]], [1, 2, /ends here, where the first checkpoint/]],
+  ["nothing but a beginning and a gap", [[], [SEGMENT, TORN]], [2, 3, /ends here, where/]],
+  ["a beginning that ends too early", [[], [SEGMENT], [SEGMENT, CHECKPOINT]], [3, 1, /before it/]],
+  ["a gap inside", [[GENESIS, CHECKPOINT, TORN]], [1, 3, BELONGS]],
+  ["a gap among entries", [[GENESIS, CHECKPOINT, EVENT, TORN]], [1, 4, BELONGS]],
+  ["a beginning inside", [[GENESIS, CHECKPOINT, GENESIS, CHECKPOINT]], [1, 3, BELONGS]],
+];
+
+for (const [what, segments, [segment, line, reason]] of UNOPENED)
+  test(`[AUDIT-46] a segment with ${what} is refused`, async () => {
+    // SECURITY: whoever may write the directory could put a log there that nobody ever signed.
+    assert.equal((await verifyIn(await logOf([[], [SEGMENT, TORN, CHECKPOINT, EVENT]]))).ok, true);
+    const report = await verifyIn(await logOf(segments));
+    assert.equal(report.ok, false);
+    assert.deepEqual([report.firstBad?.segment, report.firstBad?.line], [segment, line]);
+    assert.match(report.firstBad?.reason ?? "", reason);
+  });
+
 test("[AUDIT-28] a log that is not there is not good", async () => {
   // SECURITY: to remove the whole log must not be a way to pass.
   for (const files of [new MemoryFiles(), MemoryFiles.of(new Map([["notes.txt", GAP]]))]) {
@@ -449,23 +512,26 @@ test("[AUDIT-30] gaps are listed with the state of their bytes", async () => {
 
 test("[AUDIT-30] a gap entry opens no file but a torn one of its directory", async () => {
   // SECURITY: a forged gap entry could make a verifier that runs as root tell of any file.
-  const { entry: hasher } = await loadHashers("blake3");
-  const { bytes } = await sample();
-  const end = entryOf(linesOf(bytes).at(-1));
-  const head = { sequence: end.seq, hash: end.hash, timeMs: end.time };
   const secret = Buffer.from("hello");
   const hashOf = Buffer.from(blake3(secret)).toString("hex");
-  const batch = new Batch({ ...OWNER, hasher }, head);
-  batch.control(START_MS, { type: "gap", bytes: 5, hash: hashOf, file: "../secret" });
-  const log = new Map([
-    [FIRST, Buffer.concat([bytes, batch.toBytes()])],
-    ["../secret", secret],
-  ]);
-  const report = await verifyIn(MemoryFiles.of(log));
+  const gap: Control = { type: "gap", bytes: 5, hash: hashOf, file: "../secret" };
+  const files = await logOf([[], [SEGMENT, gap, CHECKPOINT]]);
+  files.put("../secret", secret);
+  const report = await verifyIn(files);
+  assert.equal(report.ok, true, JSON.stringify(report.firstBad));
   assert.deepEqual(
     report.gaps.map(({ saved }) => saved),
     ["differs"],
   );
+});
+
+test("[AUDIT-30] a report lists 256 gaps and counts the others", async () => {
+  const withGaps = (count: number): Promise<MemoryFiles> =>
+    logOf([[], ...Array.from({ length: count }, () => [SEGMENT, TORN, CHECKPOINT])]);
+  const most = await verifyIn(await withGaps(256));
+  assert.deepEqual([most.gaps.length, most.notes], [256, []]);
+  const more = await verifyIn(await withGaps(258));
+  assert.deepEqual([more.gaps.length, more.notes], [256, ["2 more gaps are recorded"]]);
 });
 
 test("[AUDIT-31] a report says what it could not see", async () => {

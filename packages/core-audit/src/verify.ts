@@ -75,7 +75,7 @@ export type Gap = {
 export async function verifyAudit(dir: string, options: VerifyOptions): Promise<AuditReport> {
   const files = options.files ?? nodeFiles(dir);
   const numbers = segmentNumbers((await files.list()) ?? []);
-  const control = numbers.includes(1) ? (await firstEntry(files, 1))?.control : null;
+  const control = (await firstEntry(files, 1))?.control;
   // Whatever is no genesis entry is refused as such, with either hash.
   const hashers = await loadHashers(control?.type === "genesis" ? control.algorithm : "sha256");
   const run = new Verification(files, options, hashers);
@@ -87,7 +87,7 @@ type KnownAnchor = {
   readonly sequence: number;
   readonly hash: string;
   /** Index of the key that signed it. */
-  readonly signer: number | null;
+  readonly signer: number;
   state: AnchorState;
 };
 
@@ -100,8 +100,9 @@ class Verification {
   readonly #keys: readonly string[];
   readonly #writers: { readonly from: number; readonly key: string }[] = [];
   /** Ascending, those that a key of the log signed; the first `#passed` were compared. */
-  readonly #anchors: KnownAnchor[];
-  readonly #forged: readonly number[];
+  readonly #anchors: KnownAnchor[] = [];
+  /** Those that no key of the log signed. */
+  readonly #forged: number[] = [];
   #passed = 0;
   #entries = 0;
   #firstBad: AuditReport["firstBad"] = null;
@@ -128,16 +129,13 @@ class Verification {
     };
     this.#keys = keysOf(rules).map(toHex);
     this.#chain = new ChainReader(rules);
-    const told = options.anchors.map((anchor) => {
+    for (const anchor of options.anchors.toSorted((a, b) => a.sequence - b.sequence)) {
       const { sequence } = anchor;
       const hash = toHex(anchor.hash);
       const signer = signerOf(verifier, rules, { ...anchor, hash }, anchor.signature);
-      return { sequence, hash, signer, state: "unreached" as AnchorState };
-    });
-    this.#forged = told.filter(({ signer }) => signer === null).map(({ sequence }) => sequence);
-    this.#anchors = told
-      .filter(({ signer }) => signer !== null)
-      .toSorted((a, b) => a.sequence - b.sequence);
+      if (signer === null) this.#forged.push(sequence);
+      else this.#anchors.push({ sequence, hash, signer, state: "unreached" });
+    }
   }
 
   async readAll(numbers: readonly number[]): Promise<void> {
@@ -188,7 +186,7 @@ class Verification {
       this.#backwards.times++;
       this.#backwards.first ||= chain.sequence;
     }
-    if (chain.control !== null) this.#note();
+    this.#note();
     if (!this.#compareAnchors(segment)) return false;
     this.#onEntry?.(chain, block.subarray(start, end));
     this.#entries++;
@@ -198,10 +196,7 @@ class Verification {
 
   #note(): void {
     const { control, sequence } = this.#chain;
-    const key = this.#keys[this.#chain.signer ?? -1];
-    // The first checkpoint tells which key the log began with.
-    const from = this.#writers.length === 0 ? 1 : sequence;
-    if (key !== undefined && key !== this.#writers.at(-1)?.key) this.#writers.push({ from, key });
+    this.#noteWriter();
     if (control?.type === "checkpoint") {
       this.#checkpoints++;
       this.#signedUpTo = sequence;
@@ -210,6 +205,14 @@ class Verification {
     this.#gapCount++;
     const { bytes, hash, file } = control;
     if (this.#gaps.length < MAX_REPORTED_GAPS) this.#gaps.push({ sequence, bytes, hash, file });
+  }
+
+  #noteWriter(): void {
+    const { sequence, signer } = this.#chain;
+    const key = signer === null ? undefined : this.#keys[signer];
+    if (key === undefined || key === this.#writers.at(-1)?.key) return;
+    // The first checkpoint tells which key the log began with.
+    this.#writers.push({ from: this.#writers.length === 0 ? 1 : sequence, key });
   }
 
   /** False if an anchor tells of another entry than the last. */
@@ -234,25 +237,28 @@ class Verification {
   /** True if another key signs where the chain stands than signed the anchor. */
   #isOthers({ signer }: KnownAnchor): boolean {
     const inForce = this.#chain.signer;
-    return signer !== null && inForce !== null && signer !== inForce;
+    return inForce !== null && signer !== inForce;
   }
 
   #endOfLog(): void {
-    const rest = this.#anchors.slice(this.#passed);
     const { sequence, signer } = this.#chain;
-    const isEarlier = (one: KnownAnchor): boolean => (one.signer ?? 0) < (signer ?? 0);
-    for (const anchor of rest) anchor.state = isEarlier(anchor) ? "not signed" : "missing";
-    const beyond = rest.filter(({ state }) => state === "missing");
+    const rest = this.#anchors.slice(this.#passed);
+    for (const anchor of rest)
+      anchor.state = anchor.signer < (signer ?? 0) ? "not signed" : "missing";
+    const reason = this.#whyNoEnd(rest.findLast(({ state }) => state === "missing")?.sequence);
+    if (reason !== null) this.#bad(this.#segments, sequence + 1, reason);
+  }
+
+  /** Why no log ends where this one does; null if one may. */
+  #whyNoEnd(anchored: number | undefined): string | null {
+    const { signer, isOpening } = this.#chain;
     if ((signer ?? 0) < this.#keys.length - 1)
-      return this.#bad(
-        this.#segments,
-        sequence + 1,
+      return (
         "the log ends here under a key that was replaced: it was cut back, or the bus host was not" +
-          " started since",
+        " started since"
       );
-    const seen = beyond.at(-1)?.sequence;
-    if (seen === undefined) return;
-    this.#bad(this.#segments, sequence + 1, `the log ends here; an anchor saw entry ${seen}`);
+    if (anchored !== undefined) return `the log ends here; an anchor saw entry ${anchored}`;
+    return isOpening ? "the log ends here, where the first checkpoint of its segment is due" : null;
   }
 
   #bad(segment: number, sequence: number | null, reason: string): void {
