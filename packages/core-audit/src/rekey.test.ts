@@ -236,6 +236,10 @@ test("[AUDIT-44] an anchor counts only under the key that signs where it points"
   const first = made[0] as Checkpoint;
   assert.equal(await stateOf(first), "matches");
   assert.equal(await stateOf(signed(1, first.sequence, first.hash)), "not signed");
+  // The genesis entry stands before the checkpoint that tells which key the log began with.
+  const genesis = Buffer.from(parseEntry(linesOf(files, 1)[0] ?? "")?.hash ?? "", "hex");
+  assert.equal(await stateOf(signed(0, 1, genesis)), "matches");
+  assert.equal(await stateOf(signed(1, 1, genesis)), "not signed");
 });
 
 test("[AUDIT-36] an export names the keys of the log in their order", async () => {

@@ -211,8 +211,12 @@ class Verification {
     const { sequence, signer } = this.#chain;
     const key = signer === null ? undefined : this.#keys[signer];
     if (key === undefined || key === this.#writers.at(-1)?.key) return;
+    const isFirst = this.#writers.length === 0;
+    this.#writers.push({ from: isFirst ? 1 : sequence, key });
+    if (!isFirst) return;
     // The first checkpoint tells which key the log began with.
-    this.#writers.push({ from: this.#writers.length === 0 ? 1 : sequence, key });
+    for (const anchor of this.#anchors.slice(0, this.#passed))
+      if (this.#isOthers(anchor)) anchor.state = "not signed";
   }
 
   /** False if an anchor tells of another entry than the last. */
