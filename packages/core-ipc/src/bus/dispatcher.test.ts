@@ -458,6 +458,19 @@ test("where no memory is left to seal a reply, the call is refused and the owner
   assert.equal(readDenial(answer.payload).code, "memory-exhausted");
 });
 
+test("where no memory is left to open a call, it is busy, and nobody's forgery", async () => {
+  // SECURITY: whoever uses up locked memory would have honest callers put on record as forgers.
+  const place = world({ suite: { ...nodeSuite, x25519: exhausted } });
+  const header = headerOf("secret.get", operator, place.clock);
+  const { id, tag, sender } = header;
+  const caller = new SealedCaller(nodeSuite, strangerKeys, ownerKeys.publicKey);
+  const body = encode(MESSAGES["secret.get"].params, { profile: "work", name: "a" });
+  const { payload } = caller.seal({ session: sender.session, id, tag }, body);
+  const answer = await place.dispatcher.answer(header, payload);
+  assert.throws(() => opened(answer), { code: "busy" });
+  assert.equal(place.records[0]?.outcome, "refused:seal-full");
+});
+
 const exhausted = (): never => {
   throw Object.assign(new Error("exhausted"), { code: "ERR_SESAME_LOCKED_MEMORY" });
 };

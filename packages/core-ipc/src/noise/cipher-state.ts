@@ -16,8 +16,11 @@ export class CipherState {
   /** @param key - 32 bytes; wiped by this call */
   constructor(suite: Suite, key: Uint8Array) {
     this.#suite = suite;
-    this.#aead = suite.chacha20poly1305(key);
-    key.fill(0);
+    try {
+      this.#aead = suite.chacha20poly1305(key);
+    } finally {
+      key.fill(0);
+    }
   }
 
   /** Messages sealed or opened under the present key. */

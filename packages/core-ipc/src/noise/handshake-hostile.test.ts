@@ -142,3 +142,23 @@ test("an initiator needs the responder's key", () => {
     { name: "RangeError" },
   );
 });
+
+test("[HANDSHAKE-6] a want of memory is no word about the peer, and ends the handshake", () => {
+  // SECURITY: whoever uses up locked memory would have honest callers put on record as forgers.
+  const message = initiator().write(EMPTY);
+  for (const missing of ["x25519", "chacha20poly1305"] as const)
+    for (const good of [0, 1]) {
+      let left = good;
+      const needs = (real: (one: Uint8Array, two: Uint8Array) => unknown) => {
+        return (one: Uint8Array, two: Uint8Array): unknown => {
+          if (left-- > 0) return real(one, two);
+          throw Object.assign(new Error("exhausted"), { code: "ERR_SESAME_LOCKED_MEMORY" });
+        };
+      };
+      const short = { ...suite, [missing]: needs(suite[missing] as never) } as typeof suite;
+      const options = { suite: short, prologue: PROLOGUE, staticKeys: bus };
+      const server = new Handshake("responder", options);
+      assert.throws(() => server.read(message), { code: "ERR_SESAME_LOCKED_MEMORY" });
+      assert.throws(() => server.write(EMPTY), { name: "RangeError" });
+    }
+});

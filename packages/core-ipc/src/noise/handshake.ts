@@ -1,4 +1,4 @@
-import type { Suite, X25519KeyPair } from "@sesame/core-crypto";
+import { CryptoError, type Suite, type X25519KeyPair } from "@sesame/core-crypto";
 import { limits } from "@sesame/core-types";
 import type { CipherState } from "./cipher-state.ts";
 import { SymmetricState } from "./symmetric-state.ts";
@@ -88,7 +88,11 @@ export class Handshake {
     return concat(parts);
   }
 
-  /** Payload of the peer's handshake message, or null if it is not authentic. */
+  /**
+   * Payload of the peer's handshake message, or null if it is not authentic.
+   *
+   * @throws what the suite throws where it has no memory for keys; the state is wiped then, too
+   */
   read(message: Uint8Array): Uint8Array | null {
     const payload = message.length > limits.MAX_NOISE_BYTES ? null : this.#read(message);
     if (payload === null) this.destroy();
@@ -147,13 +151,18 @@ export class Handshake {
     return tokens;
   }
 
-  /** A low-order public key makes X25519 fail: from the peer that is a refused message. */
+  /**
+   * A low-order public key makes X25519 fail: from the peer that is a refused message. Whatever else
+   * fails, such as a want of memory for keys, is none of the peer's doing.
+   */
   #tryMix(token: Exclude<Token, "e" | "s">): boolean {
     try {
       this.#mix(token);
       return true;
-    } catch {
-      return false;
+    } catch (cause) {
+      if (cause instanceof CryptoError && cause.code === "low-order-point") return false;
+      this.destroy();
+      throw cause;
     }
   }
 
