@@ -108,6 +108,21 @@ test("[ENROL-32] a timer rotates what is old enough, and nothing else", () => {
   works("timed");
 });
 
+test("a rotation leaves no lock behind, done or refused", () => {
+  comeIn("tidy");
+  const files = readdirSync(home.paths.keys);
+  for (const refused of [
+    rotate("ghost"),
+    home.run(["agent", "rotate", "ghost"]),
+    home.run(["agent", "rotate", "ghost", "--root-key"], `${PASSWORD}\n`),
+  ])
+    assert.notEqual(refused.exit, 0);
+  assert.deepEqual(readdirSync(home.paths.keys), files);
+  assert.equal(rotate("tidy").exit, 0);
+  const made = readdirSync(home.paths.keys).filter((file) => !files.includes(file));
+  assert.deepEqual(made, ["tidy.key.former"]);
+});
+
 test("[ENROL-30] a stolen key that was given up certifies nothing, before its date and after it", async () => {
   // SECURITY: who copied an old key file would take the identity over with it.
   comeIn("robbed");

@@ -1,4 +1,13 @@
-import { closeSync, constants, linkSync, openSync, renameSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  linkSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { equalBytes } from "@sesame/core-crypto";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import {
@@ -100,6 +109,8 @@ export class RotatingKeys {
   /** Ends the use of the files. */
   close(): void {
     this.#passphrase?.fill(0);
+    // While it is held: afterwards it may be the next one's.
+    rmSync(`${this.#path}.lock`, { force: true });
     closeSync(this.#lock);
   }
 
@@ -124,9 +135,13 @@ export class RotatingKeys {
 /** Two rotations at once would each put its keys in the place of the other's. */
 function takeLock(path: string): number {
   try {
-    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
-    if (tryLock(fd)) return fd;
-    closeSync(fd);
+    for (;;) {
+      const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+      const isMine = tryLock(fd);
+      if (isMine && isAt(fd, path)) return fd;
+      closeSync(fd);
+      if (!isMine) break;
+    }
   } catch (cause) {
     throw fileFault(cause, path);
   }
@@ -135,4 +150,9 @@ function takeLock(path: string): number {
     "the keys of this identity are being rotated already",
     "wait for the other `sesame agent rotate`, or stop it",
   );
+}
+
+/** Whoever had the lock before removes the file, perhaps since it was opened here. */
+function isAt(fd: number, path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino;
 }
