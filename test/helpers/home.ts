@@ -1,20 +1,12 @@
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
 import { fileURLToPath } from "node:url";
-import { unwrapWithPassword } from "@sesame/core-crypto";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
 import { openBus, type BusClient } from "@sesame/core-ipc/client";
-import {
-  keyFileOf,
-  createKeyFile,
-  loadInstallation,
-  pathsFrom,
-  saveInstallation,
-  type Paths,
-} from "@sesame/core-ipc/daemon";
+import { keyFileOf, createKeyFile, pathsFrom, type Paths } from "@sesame/core-ipc/daemon";
 import {
   DEFAULT_CAPABILITIES,
   type Capability,
@@ -22,12 +14,10 @@ import {
   type IdentityKind,
   type Level,
 } from "@sesame/core-types";
+import { PASSWORD, signRecord } from "./sign-record.ts";
 
+export { PASSWORD } from "./sign-record.ts";
 export const SESAME = fileURLToPath(new URL("../../packages/cli/bin/sesame", import.meta.url));
-const ROOT_AD = new TextEncoder().encode("sesame root key v1");
-
-/** Password of the default vault and of the root key in every test home. */
-export const PASSWORD = "correct horse";
 
 export type Ran = {
   /** Exit code; -1 if a signal ended it. */
@@ -158,14 +148,7 @@ export class Home {
 
   /** Changes the signed record as the root key's owner, and tells nobody of it. */
   async sign(change: (identities: readonly Identity[]) => readonly Identity[]): Promise<void> {
-    const { paths } = this;
-    const password = new TextEncoder().encode(PASSWORD);
-    const box = readFileSync(join(paths.keys, "root.box"));
-    const rootSeed = await unwrapWithPassword(suite, password, box, ROOT_AD);
-    const installation = loadInstallation(suite, paths.installation);
-    if (rootSeed === null || installation === null) throw new Error("the home is not set up");
-    const identities = change(installation.identities);
-    saveInstallation(suite, paths.installation, { ...installation, identities }, rootSeed);
+    await signRecord(this.paths, change);
   }
 
   /** Pid of a daemon, from the lock that it holds. */
