@@ -217,8 +217,10 @@ test("[KEYS-22] a rotation that is killed at any moment leaves daemons that work
     const child = home.start(["key", "rotate", "--overlap", "1s"]);
     const ended = once(child, "exit");
     child.stdin?.end(PASS);
-    // What is reached in this time differs, which is what is wanted of it.
-    await Promise.race([ended, sleep(200 * (i + 1))]);
+    // What is reached in this time differs, which is what is wanted of it; the last ones are past
+    // the signature, however slow the machine is.
+    if (i < 9) await Promise.race([ended, sleep(200 * (i + 1))]);
+    else await eventually("a signature", () => keyOf(home, BUS_HOST) !== key);
     child.kill("SIGKILL");
     if (i % 3 === 0) for (const daemon of DAEMONS) process.kill(home.pidOf(daemon), "SIGKILL");
     await ended;
@@ -231,7 +233,7 @@ test("[KEYS-22] a rotation that is killed at any moment leaves daemons that work
     if (now !== key) signed++;
     key = now;
   }
-  assert.ok(signed > 0, "no rotation came to its signature");
+  assert.ok(signed >= 3);
   home.must(["daemon", "stop"]);
   home.must(["unlock"], PASS);
   assert.equal((home.json(["audit", "verify"]) as AuditReport).ok, true);
