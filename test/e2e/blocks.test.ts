@@ -70,6 +70,10 @@ test("[BLOCK-3] a block ends an open session: its next frame gets nothing, nor d
   await assert.rejects(read(client));
   await assert.rejects(RawClient.connect(home.paths, "ci"), /closed the connection/);
   assert.equal(await read(bystander), "value");
+  // The command says what it can mean, since the bus does not.
+  const { exit, err } = home.run(["--as", "ci", "secret", "list"]);
+  assert.equal(exit, 69);
+  assert.match(err, /ask the operator .*`sesame agent blocked`, `sesame audit tail`/);
   assert.equal(stateOf(home, "ci"), "blocked");
   const [block, ...more] = blocked(home);
   assert.deepEqual(more, []);

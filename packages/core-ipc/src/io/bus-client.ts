@@ -548,13 +548,15 @@ export class BusClient {
     return stampUuidV7(id, this.#clock.wallMs());
   }
 
-  /** Closed before it has proved its key: it may have another one than this program knows. */
+  /** Closed before it has proved its key. It looks the same whatever the reason. [BLOCK-3] */
   #lost(): Fault {
     if (this.#session.session === null || this.#session.channel !== null) return lost();
     return new Fault(
       "unavailable",
       "the bus closed the connection before it proved its key",
-      "try again; a program that has run since the bus got new keys has to be started again",
+      "it tells nobody why: ask the operator whether this identity is blocked (`sesame agent " +
+        "blocked`, `sesame audit tail`), or whether too many are connected; a program that has run " +
+        "since the bus got new keys has to be started again",
     );
   }
 
