@@ -121,6 +121,41 @@ test("terms are what the flags say, and what has no flag has its default", () =>
   assert.deepEqual(listed(), []);
 });
 
+test("[AUTH-52] a grant with a minimum serves while daemons keep their keys as well, also renewed", () => {
+  // SECURITY: a renewed grant that forgot its minimum would serve where the first did not.
+  const { trust } = home.json(["trust", "show"]) as { trust: { posture: number } };
+  const met = create("ci", "secret-read:ci/*", "--min-posture", `${trust.posture}%`);
+  assert.deepEqual(met.warnings, []);
+  assert.equal(get("ci", "ci/token").out, "the token");
+  assert.match(
+    home.must(["grant", "show", met.id]),
+    new RegExp(`${met.id} only with authentication none and a posture of ${trust.posture} %`),
+  );
+  home.must(["grant", "revoke", met.id]);
+
+  const demand = ["--min-posture", `${trust.posture + 1}`, "--min-authentication", "key"];
+  const unmet = create("ci", "secret-read:ci/*", ...demand);
+  assert.match(unmet.warnings.join(), new RegExp(`the posture is ${trust.posture} % now`));
+  assert.equal(get("ci", "ci/token").exit, DENIED);
+  const renewed = home.json(["grant", "renew", unmet.id]) as Made & { minimum: unknown };
+  assert.deepEqual(renewed.minimum, { authentication: "key", posture: trust.posture + 1 });
+  assert.equal(get("ci", "ci/token").exit, DENIED);
+  home.must(["grant", "revoke", renewed.id]);
+
+  for (const wrong of [
+    ["--min-posture", "101"],
+    ["--min-posture", "much"],
+  ])
+    assert.equal(
+      home.run(["grant", "create", "--to", "ci", "--scope", "secret-list", ...wrong]).exit,
+      USAGE,
+    );
+  const proof = ["--min-authentication", "passport"];
+  const wrong = home.run(["grant", "create", "--to", "ci", "--scope", "secret-list", ...proof]);
+  assert.equal(wrong.exit, USAGE);
+  assert.match(wrong.err, /one of none, key, key-and-pid/);
+});
+
 test("an agent hands on what it may, and hears why where it may not", () => {
   const above = create("ci", "secret-read:ci/*", "--depth", "1");
   const give = (...more: string[]) =>

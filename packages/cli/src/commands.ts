@@ -510,6 +510,8 @@ export const COMMANDS: readonly Command[] = [
       ["--max-uses <number>", "how often it may be used"],
       ["--depth <number>", "how often it may be handed on (0)"],
       ["--exe <path>", "only by this program, as it is now"],
+      ["--min-posture <percent>", "only while the daemons keep their keys as well as that"],
+      ["--min-authentication <proof>", "only with such a proof: see `sesame trust show`"],
       ["--parent <id>", "the grant that this one draws on (else: this identity's enrolment)"],
       ["--directory <path>", "the command runs there and nowhere else"],
       ["--unpinned", "the command's program may change its content"],

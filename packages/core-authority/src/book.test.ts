@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { NO_MINIMUM } from "@sesame/core-types";
 import { GrantBook, type Asking, type BookOptions } from "./book.ts";
 import type { Party, Trust } from "./chain.ts";
 import { AuthorityError } from "./errors.ts";
@@ -82,6 +83,7 @@ function asking(changes: Partial<Asking> = {}): Asking {
     profile: "work",
     names: ["ci/token"],
     executable: null,
+    trusted: NO_MINIMUM,
     ...changes,
   };
 }
@@ -150,6 +152,18 @@ test("[AUTH-20] a grant with a point of use is refused where the program is not 
   assert.equal(desk.ask(), "point-of-use");
   assert.equal(desk.ask({ executable: { ...pointOfUse, path: "/usr/bin/sh" } }), "point-of-use");
   assert.ok(Array.isArray(desk.ask({ executable: pointOfUse })));
+});
+
+test("[AUTH-52] a grant with a minimum is refused to a connection that is trusted less", () => {
+  // SECURITY: a grant for daemons that keep their keys well would serve where they do not.
+  const desk = new Desk();
+  const minimum = { authentication: "key", posture: 50 } as const;
+  const id = idOf(desk.give(operator, ci, { minimum }));
+  assert.equal(desk.ask(), "trust-too-low");
+  assert.equal(desk.ask({ trusted: { ...minimum, posture: 49 } }), "trust-too-low");
+  assert.deepEqual(desk.ask({ trusted: minimum }), [id]);
+  const other = idOf(desk.give(operator, ci));
+  assert.deepEqual(desk.ask(), [other], "one that asks nothing serves");
 });
 
 test("[AUTH-18] a clock that was set back makes a grant not count, and not end", () => {

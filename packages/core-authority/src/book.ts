@@ -1,4 +1,14 @@
-import { bytes, decode, encode, list, struct, uint, Violation } from "@sesame/core-types";
+import {
+  bytes,
+  decode,
+  encode,
+  list,
+  meetsMinimum,
+  struct,
+  uint,
+  Violation,
+  type Minimum,
+} from "@sesame/core-types";
 import {
   resolveChain,
   sameParty,
@@ -36,6 +46,8 @@ export type Asking = {
   readonly names: readonly string[] | "reachable" | null;
   /** The caller's program as the owner found it; null: not known. */
   readonly executable: PointOfUse | null;
+  /** What the owner knows of the caller's connection. */
+  readonly trusted: Minimum;
 };
 
 /** Grants that allow a call together. */
@@ -221,7 +233,7 @@ export class GrantBook {
   }
 
   /** Whether it matters to the answer to a call which program its caller runs. */
-  demandsProgram(asking: Omit<Asking, "executable">, now: Now): boolean {
+  demandsProgram(asking: Omit<Asking, "executable" | "trusted">, now: Now): boolean {
     const { capability, names } = asking;
     const able = this.#able(asking, now);
     if (able === null || typeof able === "string") return false;
@@ -240,11 +252,15 @@ export class GrantBook {
     if (able === null || typeof able === "string") return able;
     const fit = able.filter(({ authority }) => servesProgram(authority, asking.executable));
     if (fit.length === 0) return "point-of-use";
-    return draw(asking, fit);
+    const met = fit.filter(({ authority }) => meetsMinimum(asking.trusted, authority.minimum));
+    return met.length === 0 ? "trust-too-low" : draw(asking, met);
   }
 
   /** The caller's grants that allow such calls, by whatever program. */
-  #able(asking: Omit<Asking, "executable">, now: Now): readonly Entry[] | Reason | null {
+  #able(
+    asking: Omit<Asking, "executable" | "trusted">,
+    now: Now,
+  ): readonly Entry[] | Reason | null {
     this.#settle(now);
     const { caller } = asking;
     const held = this.#byDelegatee.of(caller);

@@ -7,7 +7,7 @@ import { Ledger } from "./ledger.ts";
 import { CLOCK_TOLERANCE_MS, MAX_CHAIN } from "./limits.ts";
 import { REASONS, WIRE_DENIAL } from "./reasons.ts";
 import { covers, parseScope, printScope, within, type Scope } from "./scope.ts";
-import { DENIALS } from "@sesame/core-types";
+import { DENIALS, NO_MINIMUM } from "@sesame/core-types";
 import {
   counting,
   grantFrom,
@@ -56,6 +56,7 @@ const asked: Request = {
   name: "ci/deploy",
   profile: "work",
   executable: null,
+  trusted: NO_MINIMUM,
 };
 
 /** The verdict on a call by the holder of a chain whose grants are all registered. */
@@ -292,6 +293,32 @@ test("[AUTH-20] the caller's program is the one that every link demands", () => 
   const apart = chainOf([{ pointOfUse: TERRAFORM }, { pointOfUse: otherPath }]);
   assert.equal(judged(apart, { executable: otherPath }), "point-of-use");
   assert.equal(judged(apart, { executable: TERRAFORM }), "point-of-use");
+});
+
+test("[AUTH-52] the caller's connection is trusted as far as every link demands", () => {
+  // SECURITY: whoever has a stolen key file, or daemons that keep no secrets, would use the grant.
+  const proof = { authentication: "key-and-pid", posture: 0 } as const;
+  const half = { authentication: "none", posture: 50 } as const;
+  const trusted = { authentication: "key-and-pid", posture: 50 } as const;
+  for (const minimum of [proof, half, trusted]) {
+    for (const chain of [chainOf([{}, { minimum }]), chainOf([{ minimum }, {}])]) {
+      assert.equal(judged(chain, { trusted }), "allowed");
+      assert.equal(judged(chain, { trusted: minimum }), "allowed");
+      assert.equal(judged(chain), "trust-too-low");
+    }
+  }
+  for (const chain of [
+    [proof, half],
+    [half, proof],
+  ].map((all) => chainOf(all.map((minimum) => ({ minimum }))))) {
+    assert.equal(judged(chain, { trusted }), "allowed");
+    for (const less of [proof, half, { ...trusted, posture: 49 }])
+      assert.equal(judged(chain, { trusted: less }), "trust-too-low");
+    assert.equal(
+      judged(chain, { trusted: { ...trusted, authentication: "key" } }),
+      "trust-too-low",
+    );
+  }
 });
 
 test("[AUTH-21] only the delegatee of the leaf may use a chain", () => {

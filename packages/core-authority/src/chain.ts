@@ -1,4 +1,5 @@
 import { equalBytes, type Suite } from "@sesame/core-crypto";
+import { meetsMinimum, NO_MINIMUM, stricterMinimum, type Minimum } from "@sesame/core-types";
 import { admitted, meetsDigests, type Command, type CommandRules } from "./command.ts";
 import { AuthorityError } from "./errors.ts";
 import { isSignedGrant, type Grant, type PointOfUse, type SignedGrant } from "./grant.ts";
@@ -60,6 +61,8 @@ export type Authority = {
   readonly pointsOfUse: readonly PointOfUse[];
   /** Rules of each link that limits commands. */
   readonly commands: readonly CommandRules[];
+  /** How far the connection of its user has to be trusted. */
+  readonly minimum: Minimum;
   /** How many links there are. */
   readonly links: number;
 };
@@ -75,6 +78,8 @@ export type Request = {
   readonly profile: string | null;
   /** The caller's program as the verifier found it; null: not known. */
   readonly executable: PointOfUse | null;
+  /** What is known of the caller's connection. */
+  readonly trusted: Minimum;
 };
 
 export type Refused = { readonly allowed: false; readonly reason: Reason };
@@ -131,6 +136,7 @@ export function resolveChain(chain: readonly SignedGrant[], trust: Trust, wallMs
     expiresAtMs: Number.POSITIVE_INFINITY,
     pointsOfUse: [],
     commands: [],
+    minimum: NO_MINIMUM,
     links: 0,
   };
   for (const link of links) {
@@ -196,7 +202,7 @@ function scopeThrough(held: Scope, given: Scope): Scope | Reason {
 }
 
 function through(above: Authority, grant: Grant, scope: Scope): Authority {
-  const { profiles, pointOfUse, commands } = grant;
+  const { profiles, pointOfUse, commands, minimum } = grant;
   return {
     grant: grant.id,
     delegatee: grant.delegatee,
@@ -208,6 +214,7 @@ function through(above: Authority, grant: Grant, scope: Scope): Authority {
     expiresAtMs: Math.min(above.expiresAtMs, grant.issuedAtMs + grant.ttlMs),
     pointsOfUse: pointOfUse === null ? above.pointsOfUse : [...above.pointsOfUse, pointOfUse],
     commands: commands === null ? above.commands : [...above.commands, commands],
+    minimum: minimum === null ? above.minimum : stricterMinimum(above.minimum, minimum),
     links: above.links + 1,
   };
 }
@@ -237,11 +244,12 @@ export function commandAllowed(
 }
 
 function refusalOf(authority: Authority, request: Request): Reason | null {
-  const { caller, capability, name, profile, executable } = request;
+  const { caller, capability, name, profile, executable, trusted } = request;
   if (caller !== authority.delegatee) return "not-delegatee";
   if (!servesProfile(authority, profile)) return "profile-not-granted";
   if (!covers(authority.scope, capability, name)) return "capability-not-granted";
-  return servesProgram(authority, executable) ? null : "point-of-use";
+  if (!servesProgram(authority, executable)) return "point-of-use";
+  return meetsMinimum(trusted, authority.minimum) ? null : "trust-too-low";
 }
 
 /** Whether a chain is for a profile; null: for a request about none. */

@@ -47,6 +47,8 @@ const full: Grant = grantFrom(counting(), operator, agent, {
   pointOfUse: { path: "/usr/bin/terraform", sha256: new Uint8Array(32).fill(9) },
 });
 
+const demanding: Grant = { ...full, minimum: { authentication: "key-and-pid", posture: 50 } };
+
 function code(run: () => unknown): string {
   try {
     run();
@@ -62,7 +64,7 @@ function utf8(text: string): Uint8Array {
 }
 
 test("[AUTH-10] a grant is read back as it was signed, from the one encoding it has", () => {
-  for (const grant of [full, grantFrom(counting(), operator, agent)]) {
+  for (const grant of [full, demanding, grantFrom(counting(), operator, agent)]) {
     const signed = operator.sign(grant);
     const wire = encodeGrant(signed);
     const read = decodeGrant(wire);
@@ -101,7 +103,7 @@ test("[AUTH-10] what is not the canonical encoding of a grant is none", () => {
 
 test("[AUTH-11] a grant with any byte changed is refused", () => {
   // SECURITY: a byte that is not covered would let the delegatee change its own grant.
-  const wire = encodeGrant(operator.sign(full));
+  const wire = encodeGrant(operator.sign(demanding));
   for (let at = 0; at < wire.length; at += 1)
     for (const bit of [0x01, 0x80]) {
       const changed = wire.slice();
@@ -197,6 +199,12 @@ test("[AUTH-12] fields beyond their bounds are neither signed nor read", () => {
       { path: `/${"x".repeat(1024)}`, sha256: new Uint8Array(32) },
     ],
     nonce: [new Uint8Array(15), new Uint8Array(17)],
+    minimum: [
+      { authentication: "key", posture: 101 },
+      { authentication: "key", posture: -1 },
+      { authentication: "key", posture: 0.5 },
+      { authentication: "word", posture: 50 },
+    ],
   };
   for (const [field, values] of Object.entries(out))
     for (const value of values)
@@ -243,6 +251,37 @@ test("[AUTH-12] a body of another version, and a scope not in normal form, is no
   assert.throws(() => decodeGrant(folded), /normal form/);
 });
 
+test("[AUTH-51] a grant has a minimum and is of version 2, or has none and is of version 1", () => {
+  // SECURITY: a minimum that an older reader takes for nothing would narrow nothing.
+  const nothing = { authentication: "none", posture: 0 } as const;
+  assert.equal(
+    code(() => operator.sign({ ...full, minimum: nothing })),
+    "grant-invalid",
+  );
+  const [plain, wire] = [full, demanding].map((grant) => encodeGrant(operator.sign(grant)));
+  assert.ok(plain !== undefined && wire !== undefined);
+  // Behind the signature: an array of 15, or of 16 elements (two bytes of length); the version.
+  assert.deepEqual([...plain.subarray(64, 66)], [0x9f, 1]);
+  assert.deepEqual([...wire.subarray(64, 68)], [0xdc, 0, 16, 2]);
+  // It ends in the minimum: an array of two, the word behind its length, the percentage.
+  const tail = (word: string, posture: number) => [
+    0x92,
+    0xa0 + word.length,
+    ...utf8(word),
+    posture,
+  ];
+  const own = tail("key-and-pid", 50);
+  assert.deepEqual([...wire.subarray(-own.length)], own);
+  const ending = (...last: number[]) => Uint8Array.of(...wire.subarray(0, -own.length), ...last);
+  assert.deepEqual(decodeGrant(ending(...own)).grant, demanding);
+  assert.ok(decodeGrant(ending(...tail("key", 100))));
+  assert.throws(() => decodeGrant(ending(...tail("none", 0))), /minimum/);
+  assert.throws(() => decodeGrant(ending(...tail("key", 101))), /minimum/);
+  const first = wire.slice();
+  first[67] = 1;
+  assert.throws(() => decodeGrant(first), /version/);
+});
+
 test("[AUTH-13] defaults: 15 minutes for an AI, 8 hours else, a heartbeat each minute", () => {
   assert.equal(defaultTtlMs("ai"), 900_000);
   for (const kind of ["human", "daemon", "service", "extension"] as const)
@@ -263,6 +302,7 @@ test("[AUTH-13] defaults: 15 minutes for an AI, 8 hours else, a heartbeat each m
   assert.equal(draft.heartbeatMs, DEFAULT_HEARTBEAT_MS);
   assert.equal(draft.maxUses, null);
   assert.equal(draft.profiles, null);
+  assert.equal(draft.minimum, null);
   assert.ok(!("kind" in draft));
   const given = draftGrant(
     { ...terms, kind: "ai", ttlMs: 5_000 },

@@ -6,6 +6,9 @@ import {
   ID_BYTES,
   limits,
   list,
+  minimumSchema,
+  NO_MINIMUM,
+  meetsMinimum,
   nullable,
   stampUuidV7,
   struct,
@@ -14,7 +17,7 @@ import {
   uuidText,
   Violation,
   type IdentityKind,
-  type Infer,
+  type Minimum,
 } from "@sesame/core-types";
 import { SIGNATURE_BYTES, type Suite } from "@sesame/core-crypto";
 import { commandRulesSchema, isCommandRule, type CommandRules } from "./command.ts";
@@ -38,7 +41,6 @@ import { scopeOf, scopeSchema, type Scope } from "./scope.ts";
 // A grant: what one identity lets another do, for how long. On the wire and at rest it is the
 // signature followed by the canonical encoding of the body. docs/AUTHORITY.md, Grants.
 
-const VERSION = 1;
 const PREFIX = new TextEncoder().encode("sesame grant v1\n");
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -47,7 +49,7 @@ export const NONCE_BYTES = 16;
 /** 36 characters. */
 const uuid = text(36);
 
-const bodySchema = struct({
+const fields = {
   version: uint,
   installation: uuid,
   id: uuid,
@@ -63,9 +65,13 @@ const bodySchema = struct({
   pointOfUse: nullable(struct({ path: text(MAX_PATH_BYTES), sha256: bytes(32, 32) })),
   commands: nullable(commandRulesSchema),
   nonce: bytes(NONCE_BYTES, NONCE_BYTES),
-});
+};
 
-type Body = Infer<typeof bodySchema>;
+/** By version; a grant has the first that can say all of it. */
+const BODIES = { 1: struct(fields), 2: struct({ ...fields, minimum: minimumSchema }) };
+
+/** The first byte of a body of version 1: an array of so many elements. */
+const FIRST_BODY = 0x90 + Object.keys(fields).length;
 
 /** The program that may use a grant. */
 export type PointOfUse = {
@@ -102,6 +108,8 @@ export type Grant = {
   readonly commands: CommandRules | null;
   /** 16 random bytes. */
   readonly nonce: Uint8Array;
+  /** How far its user's connection has to be trusted; null: no further than that it is the user's. */
+  readonly minimum: Minimum | null;
 };
 
 export type SignedGrant = {
@@ -110,11 +118,15 @@ export type SignedGrant = {
   readonly signature: Uint8Array;
 };
 
+/** What narrows a grant beyond its scope; each has a default. */
+export type Restrictions = Pick<
+  Grant,
+  "profiles" | "ttlMs" | "heartbeatMs" | "maxUses" | "pointOfUse" | "commands" | "minimum"
+>;
+
 /** What is agreed; everything else of a grant has a default or is drawn at random. */
 export type Terms = Pick<Grant, "installation" | "delegator" | "delegatee" | "parent" | "scope"> &
-  Partial<
-    Pick<Grant, "profiles" | "ttlMs" | "heartbeatMs" | "maxUses" | "pointOfUse" | "commands">
-  > & {
+  Partial<Restrictions> & {
     /** Kind of the delegatee; decides how long the grant lasts by default. */
     readonly kind: IdentityKind;
   };
@@ -138,6 +150,7 @@ export function draftGrant(
     maxUses: null,
     pointOfUse: null,
     commands: null,
+    minimum: null,
     ...terms,
     id: uuidText(stampUuidV7(at.random(ID_BYTES), issuedAtMs)),
     issuedAtMs,
@@ -178,14 +191,19 @@ export function decodeGrant(from: Uint8Array): SignedGrant {
   if (from.length > MAX_GRANT_BYTES || from.length < SIGNATURE_BYTES)
     throw invalid("it has the wrong length");
   const own = from.slice();
-  const body = bodyOf(own.subarray(SIGNATURE_BYTES));
-  const { version, ...grant } = body;
-  check(version, grant);
+  const grant = orInvalid(
+    () => bodyOf(own.subarray(SIGNATURE_BYTES)),
+    "its encoding is not canonical",
+  );
   return { grant, signature: own.subarray(0, SIGNATURE_BYTES) };
 }
 
-function bodyOf(from: Uint8Array): Body {
-  return orInvalid(() => decode(bodySchema, from), "its encoding is not canonical");
+function bodyOf(from: Uint8Array): Grant {
+  const { version, ...read } = decode(BODIES[from[0] === FIRST_BODY ? 1 : 2], from);
+  const grant = { minimum: null, ...read };
+  if (version !== versionOf(grant)) throw invalid("its version is not known");
+  check(grant);
+  return grant;
 }
 
 function orInvalid<T>(attempt: () => T, what: string): T {
@@ -202,24 +220,29 @@ export function grantStatement(grant: Grant): Uint8Array {
   return concat(PREFIX, bodyBytes(grant));
 }
 
+function versionOf({ minimum }: Pick<Grant, "minimum">): 1 | 2 {
+  return minimum === null ? 1 : 2;
+}
+
 function bodyBytes(grant: Grant): Uint8Array {
-  check(VERSION, grant);
-  const { scope, profiles, commands } = grant;
+  check(grant);
+  const { scope, profiles, commands, minimum } = grant;
+  const version = versionOf(grant);
   const body = {
-    version: VERSION,
+    version,
     ...grant,
+    minimum: minimum ?? NO_MINIMUM,
     scope: scope.map((entry) => ({ ...entry, patterns: [...entry.patterns] })),
     profiles: profiles === null ? null : [...profiles],
     commands: commands?.map((rule) => ({ ...rule, args: [...rule.args] })) ?? null,
   };
-  const encoded = orInvalid(() => encode(bodySchema, body), "a field does not fit");
+  const encoded = orInvalid(() => encode(BODIES[version], body), "a field does not fit");
   if (encoded.length > MAX_GRANT_BYTES - SIGNATURE_BYTES) throw invalid("it is too large");
   return encoded;
 }
 
-function check(version: number, grant: Grant): void {
-  const { profiles, pointOfUse, commands, parent } = grant;
-  if (version !== VERSION) throw invalid("its version is not known");
+function check(grant: Grant): void {
+  const { profiles, pointOfUse, commands, parent, minimum } = grant;
   const ids = [grant.installation, grant.id, grant.delegator, grant.delegatee, parent];
   if (!ids.every((id) => id === null || UUID.test(id))) throw invalid("an id is no UUID");
   if (!isNormal(grant.scope)) throw invalid("its scope is not in normal form");
@@ -232,6 +255,8 @@ function check(version: number, grant: Grant): void {
   if (pointOfUse !== null && !/^\/[^\0]*$/s.test(pointOfUse.path))
     throw invalid("its point of use is no absolute path");
   if (commands !== null && !commands.every(isCommandRule)) throw invalid("a command is no rule");
+  if (minimum !== null && (minimum.posture > 100 || meetsMinimum(NO_MINIMUM, minimum)))
+    throw invalid("its minimum is none");
 }
 
 function isNormal(scope: Scope): boolean {

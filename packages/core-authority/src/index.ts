@@ -32,6 +32,7 @@ export {
   signGrant,
   type Grant,
   type PointOfUse,
+  type Restrictions,
   type SignedGrant,
   type Terms,
 } from "./grant.ts";

@@ -23,6 +23,7 @@ export const REASONS = {
   "profile-not-granted": "the grant is not for this profile",
   "capability-not-granted": "the grant does not cover this",
   "point-of-use": "the caller's program is not the one that the grant demands",
+  "trust-too-low": "the caller's connection is trusted less than the grant demands",
   "command-not-granted": "the grant does not admit this command",
   // The ledger.
   "not-registered": "the ledger does not know the grant",

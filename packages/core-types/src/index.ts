@@ -121,11 +121,17 @@ export { holds, subjectOf, type Subject } from "./subject.ts";
 export {
   AUTHENTICATIONS,
   EXPOSURES,
+  isAuthentication,
   KEY_MEMORY,
+  meetsMinimum,
+  minimumSchema,
+  NO_MINIMUM,
   NO_TRUST,
   postureOf,
+  stricterMinimum,
   trustSchema,
   type Authentication,
   type Exposure,
+  type Minimum,
   type Trust,
 } from "./trust.ts";

@@ -28,6 +28,11 @@ export const KEY_MEMORY = {
 const WAYS = Object.keys(AUTHENTICATIONS) as readonly Authentication[];
 const NETWORKS = Object.keys(EXPOSURES) as readonly Exposure[];
 
+/** True for a word of the table. */
+export function isAuthentication(word: string): word is Authentication {
+  return Object.hasOwn(AUTHENTICATIONS, word);
+}
+
 const schema = {
   authentication: oneOf(WAYS),
   exposure: oneOf(NETWORKS),
@@ -47,6 +52,34 @@ export const NO_TRUST: Trust = {
   posture: 0,
   authorizedAt: 0,
 };
+
+/** What may be asked of a connection at least. */
+export type Minimum = Pick<Trust, "authentication" | "posture">;
+
+export const minimumSchema: Schema<Minimum> = struct({
+  authentication: schema.authentication,
+  posture: schema.posture,
+});
+
+/** Asks nothing. */
+export const NO_MINIMUM: Minimum = { authentication: "none", posture: 0 };
+
+/** Whether what is known of a connection is as much as is asked. */
+export function meetsMinimum(known: Minimum, asked: Minimum): boolean {
+  return (
+    WAYS.indexOf(known.authentication) >= WAYS.indexOf(asked.authentication) &&
+    known.posture >= asked.posture
+  );
+}
+
+/** Asks what either asks. */
+export function stricterMinimum(a: Minimum, b: Minimum): Minimum {
+  const stronger = WAYS.indexOf(a.authentication) < WAYS.indexOf(b.authentication) ? b : a;
+  return {
+    authentication: stronger.authentication,
+    posture: Math.max(a.posture, b.posture),
+  };
+}
 
 export const TRUST_BYTES = 7;
 

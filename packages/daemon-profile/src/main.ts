@@ -159,6 +159,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     }
   };
 
+  const ownPosture = KEY_MEMORY[secureMemory().kind];
   const grants = new GrantKeeper({
     path: join(grantsOf(paths), "grants.state"),
     suite,
@@ -167,6 +168,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     now: bootClock(clock),
     bootId: bootId(),
     log,
+    posture: ownPosture,
     programOf: async (session) => programOf(await bus.introduce(session)),
     audit: (records) => recorder.own(records),
     ended: (grant, why) => bus.emit("bus-grant.ended", { grant, why }),
@@ -206,7 +208,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
       ...policyGuard({
         policies,
         clock,
-        posture: KEY_MEMORY[secureMemory().kind] / 100,
+        posture: ownPosture / 100,
         trust: async ({ name }) => {
           const score = await scoreOf(name);
           return score === null ? null : score / 100;

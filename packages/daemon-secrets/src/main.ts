@@ -124,6 +124,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     }
   };
 
+  const ownPosture = KEY_MEMORY[secureMemory().kind];
   const grants = new GrantKeeper({
     path: join(grantsOf(paths), "grants.state"),
     suite,
@@ -132,6 +133,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     now: bootClock(clock),
     bootId: bootId(),
     log,
+    posture: ownPosture,
     programOf: async (session) => {
       try {
         return programOf(await peerOf(session));
@@ -181,7 +183,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
         policies,
         clock,
         trust,
-        posture: KEY_MEMORY[secureMemory().kind] / 100,
+        posture: ownPosture / 100,
         ...meansOf({ keeper, desk, second }),
         record: (trial) => {
           audit([trial]).catch((cause: unknown) => {

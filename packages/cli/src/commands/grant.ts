@@ -17,7 +17,14 @@ import { Denial, Fault, type Identity } from "@sesame/core-types";
 import { connect, openKeys, pathsOf, withBus, type Context } from "../context.ts";
 import { durationText } from "../duration.ts";
 import { chainOf, livingGrants, register, revokeEverywhere } from "../grants/owners.ts";
-import { createdOutcome, summary, warningsFor, type Created } from "../grants/summary.ts";
+import {
+  createdOutcome,
+  minimumText,
+  postureWarning,
+  summary,
+  warningsFor,
+  type Created,
+} from "../grants/summary.ts";
 import { named, termsOf, type CreateFlags, type Terms } from "../grants/terms.ts";
 import { presentMembers } from "../io/members.ts";
 import { print } from "../io/print.ts";
@@ -95,6 +102,7 @@ export function grantShow(context: Context, id: string): Promise<Outcome> {
         ...links.flatMap(({ id: of, program }) =>
           program === null ? [] : [`${of} only by ${printable(program.path)}: ${program.sha256}`],
         ),
+        ...links.flatMap((link) => minimumText(link).map((text) => `${link.id} ${text}`)),
       ].join("\n"),
       data: { chain: links, scope },
     };
@@ -108,16 +116,8 @@ export async function grantRenew(context: Context, id: string): Promise<Outcome>
     const installation = await presentMembers(bus, pathsOf(context));
     const [old, ...above] = await chainOf(bus, id);
     if (old === undefined) throw new Denial("capability-missing");
-    const { ttlMs, heartbeatMs, maxUses, profiles, pointOfUse, commands, ...rest } = old.grant;
-    const { delegatee, parent, scope } = rest;
-    const terms = { ttlMs, heartbeatMs, maxUses, profiles, pointOfUse, commands };
-    const made = await give(
-      giver,
-      installation,
-      bus,
-      { delegatee, parent, scope, ...terms },
-      above,
-    );
+    const { id: _id, issuedAtMs: _issued, nonce: _nonce, delegator: _from, ...terms } = old.grant;
+    const made = await give(giver, installation, bus, terms, above);
     await revokeEverywhere(bus, { grant: id, identity: null });
     return createdOutcome(installation, made);
   });
@@ -219,7 +219,10 @@ async function give(
         hintFor(from, above),
       );
     await register(bus, chain, verdict.scope);
-    return { chain, effective: verdict.scope, warnings: warningsFor(to, verdict.scope) };
+    const { minimum, scope } = verdict;
+    const { trust } = await bus.call("trust.own", {});
+    const warnings = [...warningsFor(to, scope), ...postureWarning(minimum, trust)];
+    return { chain, effective: scope, warnings };
   } catch (cause) {
     if (cause instanceof AuthorityError) throw new Fault("usage", cause.message, LIMITS);
     throw cause;

@@ -7,6 +7,7 @@ import {
   toHex,
   type Identity,
   type Level,
+  type Minimum,
 } from "@sesame/core-types";
 import { durationText } from "../duration.ts";
 import { printable } from "../printable.ts";
@@ -36,6 +37,8 @@ export type Summary = {
   readonly commands: readonly (readonly string[])[] | null;
   /** The only program that may use it. */
   readonly program: { readonly path: string; readonly sha256: string } | null;
+  /** How far its holder's connection has to be trusted. */
+  readonly minimum: Minimum | null;
 };
 
 export function summary(
@@ -45,7 +48,7 @@ export function summary(
 ): Summary {
   const nameOf = (id: string): string =>
     installation.identities.find((identity) => identity.id === id)?.name ?? id;
-  const { pointOfUse } = grant;
+  const { pointOfUse, minimum } = grant;
   return {
     id: grant.id,
     from: nameOf(grant.delegator),
@@ -59,7 +62,15 @@ export function summary(
     commands: grant.commands?.map(({ path, args }) => [path, ...args]) ?? null,
     program:
       pointOfUse === null ? null : { path: pointOfUse.path, sha256: toHex(pointOfUse.sha256) },
+    minimum,
   };
+}
+
+/** What `trust show` of its holder has to say; nothing if the grant asks nothing. */
+export function minimumText({ minimum }: Summary): string[] {
+  if (minimum === null) return [];
+  const { authentication, posture } = minimum;
+  return [`only with authentication ${authentication} and a posture of ${posture} % or better`];
 }
 
 export function createdOutcome(
@@ -75,6 +86,7 @@ export function createdOutcome(
     `until ${new Date(link.endsMs).toISOString()}, while a heartbeat comes every ${durationText(link.heartbeatMs)}:`,
     `  sesame --as ${link.to} grant hold`,
     ...(link.commands ?? []).map((command) => `to run: ${command.join(" ")}`),
+    ...minimumText(link),
     ...(scope === link.scope
       ? []
       : [`Of what was asked, the rest is not yours to give: ${link.scope}`]),
@@ -84,6 +96,13 @@ export function createdOutcome(
     text: lines.map(printable).join("\n"),
     data: { ...link, effective: scope, warnings },
   };
+}
+
+/** Postures are the same for every connection: what is too low for one is for all. */
+export function postureWarning(asked: Minimum, { posture }: Minimum): string[] {
+  return posture >= asked.posture
+    ? []
+    : [`the posture is ${posture} % now; below ${asked.posture} % the grant cannot be used`];
 }
 
 /** Clearance is a matter of its own: what the delegatee's does not reach, no grant opens. */

@@ -10,10 +10,22 @@ import {
   type CommandRules,
   type Grant,
   type PointOfUse,
+  type Restrictions,
   type Scope,
 } from "@sesame/core-authority";
 import { fileFault, type Installation } from "@sesame/core-ipc/daemon";
-import { Denial, Fault, isIdentityName, isProfileName, type Identity } from "@sesame/core-types";
+import {
+  AUTHENTICATIONS,
+  Denial,
+  Fault,
+  isAuthentication,
+  isIdentityName,
+  isProfileName,
+  meetsMinimum,
+  NO_MINIMUM,
+  type Identity,
+  type Minimum,
+} from "@sesame/core-types";
 import { findIdentity } from "../agents/find.ts";
 import type { Context } from "../context.ts";
 import { durationMs } from "../duration.ts";
@@ -34,13 +46,12 @@ export type CreateFlags = {
   readonly directory?: string;
   readonly unpinned?: boolean;
   readonly unredacted?: boolean;
+  readonly minPosture?: string;
+  readonly minAuthentication?: string;
 };
 
 /** What a grant says, but for what every grant has. */
-export type Terms = Pick<Grant, "delegatee" | "parent" | "scope"> &
-  Partial<
-    Pick<Grant, "profiles" | "ttlMs" | "heartbeatMs" | "maxUses" | "pointOfUse" | "commands">
-  >;
+export type Terms = Pick<Grant, "delegatee" | "parent" | "scope"> & Partial<Restrictions>;
 
 /**
  * What the flags of `sesame grant create` ask for.
@@ -72,7 +83,21 @@ export function termsOf(
     ...(flags.maxUses === undefined ? {} : { maxUses: numberOf(flags.maxUses, "--max-uses") }),
     commands: commandsOf(context, words, flags, scope),
     ...(flags.exe === undefined ? {} : { pointOfUse: programAt(flags.exe) }),
+    minimum: minimumOf(flags),
   };
+}
+
+/** Null if nothing is asked. */
+function minimumOf(flags: CreateFlags): Minimum | null {
+  const { minPosture = "0", minAuthentication: authentication = "none" } = flags;
+  const posture = numberOf(minPosture.replace(/%$/, ""), "--min-posture");
+  if (posture > 100) throw new Fault("usage", "--min-posture is above 100", "give a percentage");
+  if (!isAuthentication(authentication)) {
+    const proofs = Object.keys(AUTHENTICATIONS).join(", ");
+    throw new Fault("usage", "--min-authentication is no proof", `one of ${proofs}`);
+  }
+  const minimum = { authentication, posture };
+  return meetsMinimum(NO_MINIMUM, minimum) ? null : minimum;
 }
 
 /** `--depth` is for entries that say nothing of it themselves. */

@@ -62,7 +62,7 @@ export type Grants = {
   readonly permit: (
     caller: Identity,
     capability: Capability,
-    asked: Pick<Asked, "about" | "session">,
+    asked: Pick<Asked, "about" | "session" | "trust">,
   ) => Promise<Permit | Reason | null> | Permit | Reason | null;
 };
 

@@ -14,6 +14,7 @@ import {
   LEVELS,
   levelRank,
   messageByTag,
+  NO_TRUST,
   MESSAGES,
   NAMED_CAPABILITIES,
   subjectOf,
@@ -65,6 +66,7 @@ const keeper = new GrantKeeper({
   now: () => ({ wallMs, bootMs: 1_000 }),
   bootId: "one",
   log: () => undefined,
+  posture: 0,
   programOf: () => Promise.resolve(null),
   audit: () => Promise.resolve(),
   ended: () => undefined,
@@ -108,7 +110,8 @@ async function isAdmitted(
   about: Subject,
 ): Promise<boolean> {
   const row = messageByTag(MESSAGES[kind].tag) as Request;
-  const asked = { row, identity: from, session: new Uint8Array(16), about: () => about } as Asked;
+  const session = new Uint8Array(16);
+  const asked: Asked = { row, identity: from, session, trust: NO_TRUST, about: () => about };
   try {
     await admit({ grants: keeper }, asked);
     return true;

@@ -14,7 +14,7 @@ import {
   type SignedGrant,
 } from "@sesame/core-authority";
 import { nodeSuite as suite } from "@sesame/core-crypto/node";
-import type { AuditRecord, Identity } from "@sesame/core-types";
+import { NO_TRUST, type AuditRecord, type Identity } from "@sesame/core-types";
 import { Refusal, type Permit } from "../bus/gate.ts";
 import { identity } from "../testing/pair.ts";
 import { GrantKeeper } from "./grant-keeper.ts";
@@ -49,6 +49,7 @@ let ended: string[];
 let logged: string[];
 let asks: number;
 let program: PointOfUse | null;
+let posture = 0;
 let keeper: GrantKeeper;
 
 beforeEach(() => {
@@ -81,6 +82,7 @@ function open(
     installation: record,
     bootId,
     now: () => ({ wallMs: 1_763_000_000_000 + bootMs, bootMs }),
+    posture,
     log: (_level, event) => void logged.push(event),
     programOf: async () => {
       asks += 1;
@@ -108,8 +110,9 @@ function given(changes: Partial<Grant> = {}): SignedGrant {
 
 const asked = {
   session: new Uint8Array(16),
+  trust: { ...NO_TRUST, authentication: "key", posture: 100 },
   about: () => ({ profile: "work", names: ["ci/token"] }),
-};
+} as const;
 
 async function permit(of = keeper): Promise<Permit> {
   const found = await of.permit(ci, "secret-read", asked);
@@ -485,4 +488,19 @@ test("[AUTH-20] a program is asked for where a grant that would do demands one, 
   assert.equal(outcome(await ask("ci/token")), "yes");
   assert.equal(outcome(await ask("ci/token")), "yes");
   assert.equal(asks, 5, "each time");
+});
+
+test("[AUTH-52] [TRUST-4] a posture is the lesser of the bus's word and the owner's own measure", async () => {
+  // SECURITY: a lying bus would let grants be used that demand better kept keys than there are.
+  const minimum = { authentication: "key", posture: 75 } as const;
+  await keeper.issue([given({ minimum })], operator);
+  const ask = async (measured: number, said: number) => {
+    posture = measured;
+    await keeper.close();
+    keeper = open();
+    return keeper.permit(ci, "secret-read", { ...asked, trust: { ...asked.trust, posture: said } });
+  };
+  assert.equal(await ask(50, 100), "trust-too-low");
+  assert.equal(await ask(100, 50), "trust-too-low");
+  assert.equal(typeof (await ask(75, 75)), "object");
 });

@@ -40,6 +40,8 @@ export type GrantKeeperOptions = {
   /** Names this start of the machine; null: every start of the daemon counts as one. */
   readonly bootId: string | null;
   readonly log: Log;
+  /** Percent: what the owner measures of itself. docs/PROTOCOL.md, Trust vector */
+  readonly posture: number;
   /** Which program is at the other end of a bus session now; null: not known. */
   readonly programOf: (session: Uint8Array) => Promise<PointOfUse | null>;
   /** Resolves once the records are durable. */
@@ -112,7 +114,7 @@ export class GrantKeeper implements Grants {
   async permit(
     caller: Identity,
     capability: Capability,
-    { about, session }: Pick<Asked, "about" | "session">,
+    { about, session, trust }: Pick<Asked, "about" | "session" | "trust">,
   ): Promise<Permit | Reason | null> {
     const book = this.#book;
     if (book === null || capability === "delegate") return book === null ? "ledger-damaged" : null;
@@ -120,7 +122,8 @@ export class GrantKeeper implements Grants {
     const asked = { caller: caller.id, capability, profile, names };
     const { programOf, now } = this.#options;
     const executable = book.demandsProgram(asked, now()) ? await programOf(session) : null;
-    const asking: Asking = { ...asked, executable };
+    const posture = Math.min(trust.posture, this.#options.posture);
+    const asking: Asking = { ...asked, executable, trusted: { ...trust, posture } };
     const drawing = book.permit(asking, this.#options.now());
     this.#noticeEnds();
     if (drawing === null || typeof drawing === "string") return drawing;
