@@ -16,7 +16,16 @@ import {
   verifiedOf,
 } from "../testing/certificates.ts";
 import { identity } from "../testing/pair.ts";
-import { folded, verified, withCertificate, type Verified } from "./certified.ts";
+import {
+  certificateSubject,
+  declared,
+  folded,
+  holderIn,
+  rotationsOf,
+  verified,
+  withCertificate,
+  type Verified,
+} from "./certified.ts";
 import { parseRecord, recordText, type Installation } from "./record.ts";
 
 const T = 100;
@@ -71,6 +80,40 @@ test("[ENROL-25] what comes in has what the token gives, and of that what it dec
   assert.deepEqual(given("secret-use:ci/*"), []);
 });
 
+test("[ENROL-25] what comes in is active under its own keys from then on, and has no former ones", () => {
+  const one = verifiedOf(admission(T, 1, { wants: "secret-list" }), NOW_MS + 5);
+  const { installation } = folded(open, [one]);
+  assert.deepEqual(installation.identities.at(-1), {
+    id: one.id,
+    name: "ci-1",
+    kind: "ai",
+    state: "active",
+    enrolledMs: NOW_MS + 5,
+    clearance: "internal",
+    capabilities: ["secret-list"],
+    wants: "secret-list",
+    keyedMs: NOW_MS + 5,
+    ...keysOf(1),
+    former: [],
+  });
+  assert.deepEqual(installation.tokens[0]?.admitted, [one.id]);
+});
+
+test("what was declared without patterns is given; nothing declared is everything", () => {
+  const words = ["secret-list", "secret-use", "delegate"] as const;
+  for (const [wants, given] of [
+    ["", words],
+    ["secret-use", ["secret-use"]],
+    ["secret-use secret-list", ["secret-list", "secret-use"]],
+    ["secret-read", []],
+    ["secret-use:ci/*", []],
+    ["secret-use:ci/* secret-use", ["secret-use"]],
+    ["secret-use+2", []],
+    ["secret-list:", null],
+  ] as const)
+    assert.deepEqual(declared(words, wants), given, wants);
+});
+
 test("[ENROL-29] what certificates let in, the record can say", () => {
   // SECURITY: with one token the operator would be kept from ever signing a record again, and so
   // from revoking the token and whom it let in.
@@ -110,7 +153,11 @@ test("[ENROL-20] names and keys of others are not taken", () => {
   assert.equal(verdict(admission(T, 5), record), "key-taken");
   const { noiseKey } = keysOf(1);
   assert.equal(verdict(admission(T, 2, { noiseKey }), record), "key-taken");
+  const { signingKey } = keysOf(1);
+  assert.equal(verdict(admission(T, 2, { signingKey }, [T, 1]), record), "key-taken");
   assert.equal(verdict(rotation(1, 201), record), "key-taken");
+  const stays = { signingKey, noiseKey: keysOf(201).noiseKey };
+  assert.equal(verdict(rotation(1, 2, stays, [1, 1]), record), "key-taken");
   assert.equal(verdict(rotation(1, 5), record), "key-taken");
   assert.equal(verdict(rotation(1, 1), record), "key-taken");
 });
@@ -183,6 +230,7 @@ test("[ENROL-30] a rotation is taken when it is made, not later and not before t
   const most = NOW_MS + limits.MAX_KEY_OVERLAP_MS;
   assert.equal(verdict(rotation(1, 2, { untilMs: most }), record), "in");
   assert.equal(verdict(rotation(1, 2, { untilMs: most + 1 }), record), "overlap");
+  assert.equal(verdict(rotation(1, 2, { untilMs: NOW_MS }), record), "in");
   assert.equal(verdict(rotation(1, 2, { untilMs: NOW_MS - 1 }), record), "overlap");
 });
 
@@ -199,6 +247,51 @@ test("[ENROL-31] former keys have a number, lapsed ones make room, an ssh-agent'
   const { installation } = folded(withAgents(agent(1)), [verifiedOf(stays)]);
   assert.deepEqual(installation.identities.at(-1)?.signingKey, keysOf(1).signingKey);
   assert.deepEqual(installation.identities.at(-1)?.noiseKey, keysOf(2).noiseKey);
+});
+
+test("a former key that has lapsed is nobody's, at once as one after the other", () => {
+  const former = [{ ...keysOf(5), untilMs: NOW_MS }];
+  const record = withAgents(agent(1, { former }));
+  const both = [verifiedOf(rotation(1, 2)), verifiedOf(admission(T, 5))];
+  const [first, second] = both.map((one) => [one]);
+  const after = folded(record, first ?? []).installation;
+  assert.deepEqual(folded(record, both).installation, folded(after, second ?? []).installation);
+  assert.equal(folded(record, both).borne.length, 2);
+});
+
+test("an identity's rotations are counted back from its present keys", () => {
+  const record = withAgents(agent(1), agent(11));
+  const given = [rotation(1, 2), rotation(11, 12), admission(T, 7), rotation(2, 3)].map((one) =>
+    verifiedOf(one),
+  );
+  const { installation, borne } = folded(record, given);
+  assert.equal(borne.length, 4);
+  const counted = installation.identities.map((one) => [one.name, rotationsOf(one, borne)]);
+  assert.deepEqual(counted.slice(2), [
+    ["ci-1", 2],
+    ["ci-11", 1],
+    ["ci-7", 0],
+  ]);
+});
+
+test("the audit log names who comes in by which token, and whose keys are new", () => {
+  const one = verifiedOf(rotation(1, 2));
+  const record = withAgents(agent(1));
+  assert.equal(certificateSubject(record, one), "new keys of ci-1");
+  assert.equal(certificateSubject(folded(record, [one]).installation, one), "new keys of ci-1");
+  assert.equal(certificateSubject(open, one), "new keys of nobody");
+  const admitted = verifiedOf(admission(T, 1));
+  const token = toHex(suite.ed25519PublicKey(seedOf(T))).slice(0, 8);
+  assert.equal(certificateSubject(open, admitted), `ci-1 by token ${token}`);
+  assert.equal(holderIn(withAgents(agent(1)), admitted), null);
+});
+
+test("a certificate outlives the message that brought it", () => {
+  const given = admission(T, 1);
+  const one = verifiedOf(given);
+  const before = Uint8Array.from(given);
+  given.fill(0);
+  assert.deepEqual(one.certified.certificate, before);
 });
 
 // Tokens, agents and an operator who signs, revokes and suspends, in any order; beside a model that
