@@ -12,6 +12,7 @@ const COUNTED: Readonly<Record<StrikeReason, readonly Given[]>> = {
     { outcome: "refused:proof-invalid" },
     { action: "bus.violation", object: "FRAME-2", outcome: "closed" },
     { action: "bus.violation", object: "ENVELOPE-1", outcome: "closed" },
+    { action: "bus.violation", object: "CODEC-3", outcome: "closed" },
   ],
   guessing: [{ outcome: "refused:factor-rejected" }, { outcome: "refused:totp-rejected" }],
   flooding: [{ outcome: "refused:rate-limited" }],
@@ -29,6 +30,10 @@ const INNOCENT: readonly Given[] = [
   { outcome: "refused:throttled" },
   { action: "bus.violation", object: "ROUTE-4", outcome: "closed" },
   { action: "bus.violation", object: "FLOW-4", outcome: "closed" },
+  { action: "bus.violation", object: "OVER-FRAME-1", outcome: "closed" },
+  { action: "bus.violation", object: null, outcome: "closed" },
+  { action: "secret.get", object: "FRAME-2", outcome: "ok" },
+  { outcome: "rate-limited" },
   { action: "bus.connection", outcome: "closed:stalled" },
   { action: "bus.refusals", object: "900 more", outcome: "suppressed" },
 ];
@@ -67,6 +72,33 @@ for (const reason of Object.keys(STRIKES) as StrikeReason[])
     assert.equal(struck([...near, ...near.slice(1)]).length, 1, "what counted counts no more");
     assert.equal(struck([...near, ...near]).length, 2);
   });
+
+test("[STRIKE-2] so many within so long block for so long", () => {
+  const minutes = Object.entries(STRIKES).map(([reason, { count, withinMs, blockMs }]) => [
+    reason,
+    count,
+    withinMs / 60_000,
+    blockMs / 60_000,
+  ]);
+  assert.deepEqual(minutes, [
+    ["forgery", 5, 60, 24 * 60],
+    ["guessing", 10, 60, 60],
+    ["flooding", 60, 10, 15],
+  ]);
+});
+
+test("of more than 4096 identities the one that struck longest ago is forgotten", () => {
+  const { count } = STRIKES.forgery;
+  const forged = spread("forgery", count, 1);
+  const others = Array.from({ length: 4_096 }, (_, i) => ({
+    ...forged[0],
+    actor: { identity: `other-${i}` },
+  }));
+  const between = (crowd: readonly Given[]): number =>
+    struck([...forged.slice(0, -1), ...crowd, ...forged.slice(-1)]).length;
+  assert.equal(between(others.slice(1)), 1);
+  assert.equal(between(others), 0);
+});
 
 test("[STRIKE-1] strikes count against the identity whose key was proved, not against a name", () => {
   // SECURITY: anybody could have somebody else blocked by failing in his name.

@@ -286,10 +286,10 @@ test("the audit log names who comes in by which token, and whose keys are new", 
   assert.equal(holderIn(withAgents(agent(1)), admitted), null);
 });
 
-test("a certificate outlives the message that brought it", () => {
+test("what is kept of a certificate outlives the message that brought it", () => {
   const given = admission(T, 1);
-  const one = verifiedOf(given);
   const before = Uint8Array.from(given);
+  const one = verifiedOf(given);
   given.fill(0);
   assert.deepEqual(one.certified.certificate, before);
 });

@@ -11,6 +11,7 @@ import {
   tokenId,
   tokenSeed,
   tokenText,
+  type Token,
 } from "./token.ts";
 
 test("[ENROL-24] a token's text is its seed, and a slip of one character is noticed", () => {
@@ -20,7 +21,7 @@ test("[ENROL-24] a token's text is its seed, and a slip of one character is noti
   assert.match(new TextDecoder().decode(text), /^sesame-token-[0-9a-f]{72}$/);
   assert.deepEqual(tokenSeed(suite, text), seed);
   for (let at = 0; at < text.length; at++)
-    for (const other of [0x30, 0x41, 0x66, 0x00, 0xff]) {
+    for (const other of Buffer.from("0f/:`gAF\x00\xff", "latin1")) {
       const changed = text.slice();
       if (changed[at] === other) continue;
       changed[at] = other;
@@ -28,6 +29,25 @@ test("[ENROL-24] a token's text is its seed, and a slip of one character is noti
     }
   for (const cut of [text.subarray(1), text.subarray(0, -1), new Uint8Array()])
     assert.equal(tokenSeed(suite, cut), null);
+});
+
+test("[ENROL-24] the seed of a token that is refused is wiped", () => {
+  // SECURITY: with one wrong character in its text the token would stay in memory, and is still good.
+  const given: Uint8Array[] = [];
+  const listening = {
+    ...suite,
+    blake2s: (...parts: readonly Uint8Array[]) => {
+      given.push(...parts);
+      return suite.blake2s(...parts);
+    },
+  };
+  const text = new TextEncoder().encode(tokenText(suite, seedOf(7)));
+  const seed = tokenSeed(listening, text);
+  assert.ok(given.includes(seed ?? text), "it is the seed that is listened to");
+  text[text.length - 1] = (text.at(-1) ?? 0) === 0x30 ? 0x31 : 0x30;
+  given.length = 0;
+  assert.equal(tokenSeed(listening, text), null);
+  assert.deepEqual(given.at(-1), new Uint8Array(32));
 });
 
 test("[ENROL-24] a token's id says nothing about its seed", () => {
@@ -62,6 +82,13 @@ test("[ENROL-25] the record bears no token without bounds", () => {
   assert.ok(isToken(tokenOf(7)));
   const { madeMs } = tokenOf(7);
   for (const changes of [
+    { uses: 1, untilMs: madeMs + 1 },
+    { uses: limits.MAX_TOKEN_USES, untilMs: madeMs + limits.MAX_TOKEN_TTL_MS },
+    { uses: 2, admitted: ["a", "b"] },
+    { madeMs: 0, untilMs: 1 },
+  ])
+    assert.ok(isToken(tokenOf(7, changes)), JSON.stringify(changes));
+  for (const changes of [
     { uses: 0 },
     { uses: 1.5 },
     { uses: Number.NaN },
@@ -72,6 +99,11 @@ test("[ENROL-25] the record bears no token without bounds", () => {
     { names: "" },
     { admitted: ["a", "b"] },
     { key: new Uint8Array(31) },
-  ])
+    { key: new Uint8Array(33) },
+    { madeMs: -1, untilMs: 1 },
+    { kind: "human" },
+    { clearance: "any" },
+    { capabilities: ["secret-list", "any"] },
+  ] as readonly Partial<Token>[])
     assert.ok(!isToken(tokenOf(7, changes)), JSON.stringify(changes));
 });

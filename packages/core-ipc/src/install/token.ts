@@ -86,7 +86,7 @@ export function namesFit(pattern: string, name: string): boolean {
 
 /** True for a name, or one with a single `*` in the place of some characters. */
 export function isNamePattern(pattern: string): boolean {
-  return pattern === "*" || isIdentityName(pattern.replace("*", "x"));
+  return isIdentityName(pattern.replace("*", "x"));
 }
 
 /** True if every field has a value that a token may have. */
