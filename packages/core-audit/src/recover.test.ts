@@ -125,7 +125,10 @@ test("[AUDIT-23] recovery may be interrupted at any operation, any number of tim
         files.mishap = () => {
           if (files.operations >= last) throw fsError("EIO");
         };
-        isDone = (await open("", { files })).writable;
+        const log = await open("", { files });
+        isDone = log.writable;
+        await log.close().catch(() => undefined);
+        assert.equal(files.opened, 0, "no file stays open");
         left = files[crash]();
       }
       const { gaps } = await survives(left, promised);
@@ -144,12 +147,15 @@ for (const crash of ["afterKill", "afterPowerCut"] as const)
       const limits = { segmentBytes: 32_768, checkpointEntries: 4 };
       const log = await open("", { files, limits });
       log.onCheckpoint((checkpoint) => anchors.push(checkpoint));
-      for (let i = 0; i < 12; i++) {
-        const pair = [`${i}`, `${i}-${"x".repeat(i % 3 === 0 ? 9_000 : 1)}`];
-        await Promise.all(pair.map((object) => log.append({ ...SHORT, object })));
-        acknowledged.push(...pair);
+      try {
+        for (let i = 0; i < 12; i++) {
+          const pair = [`${i}`, `${i}-${"x".repeat(i % 3 === 0 ? 9_000 : 1)}`];
+          await Promise.all(pair.map((object) => log.append({ ...SHORT, object })));
+          acknowledged.push(...pair);
+        }
+      } finally {
+        await log.close().finally(() => assert.equal(files.opened, 0, "no file stays open"));
       }
-      await log.close();
     };
     const whole = new MemoryFiles();
     await run(whole, [], []);

@@ -171,7 +171,9 @@ test("[AUDIT-43] a log that ends under a former key is not good", async () => {
   const forged = await continued(files, 0, (batch) => batch.add(START_MS, body("forged")));
   files.put(segmentName(1), forged);
   const report = await verified(files, 1);
-  assert.match(report.firstBad?.reason ?? "", /ends here under a key that was replaced/);
+  const { sequence, reason = "" } = report.firstBad ?? {};
+  assert.equal(sequence, report.lastSequence + 1);
+  assert.match(reason, /^the log ends here under a key that was replaced: .* not started since$/);
   // Where the bus host has carried on from it, an anchor tells.
   const log = await opened(files, 1);
   await log.append(EVENT);

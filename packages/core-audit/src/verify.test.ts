@@ -7,6 +7,7 @@ import type { Checkpoint } from "@sesame/core-types";
 import fc from "fast-check";
 import { Batch } from "./batch.ts";
 import { ORIGIN } from "./chain.ts";
+import { checkpointOf, statement } from "./checkpoint.ts";
 import {
   controlBody,
   eventBody,
@@ -15,8 +16,10 @@ import {
   type AuditEvent,
   type Control,
 } from "./entry.ts";
+import type { Algorithm } from "./hash.ts";
 import { loadHashers } from "./io/hashers.ts";
 import { hashedText, lineText } from "./line.ts";
+import { RECOVERY_BYTES } from "./limits.ts";
 import { segmentName } from "./names.ts";
 import { appendMany, EVENT, open, OWNER, START_MS, STRANGER } from "./testing/fixture.ts";
 import { fsError, MemoryFiles } from "./testing/memory-files.ts";
@@ -89,8 +92,11 @@ const SEGMENT: Control = { type: "segment", number: 0 };
 type Line = AuditEvent | Control | typeof CHECKPOINT;
 
 /** A log of these lines in their segments, by whoever has the key; [] is what a log begins with. */
-async function logOf(segments: readonly (readonly Line[])[]): Promise<MemoryFiles> {
-  const { entry: hasher } = await loadHashers("blake3");
+async function logOf(
+  segments: readonly (readonly Line[])[],
+  algorithm: Algorithm = "blake3",
+): Promise<MemoryFiles> {
+  const { entry: hasher } = await loadHashers(algorithm);
   const files = new MemoryFiles();
   let head = ORIGIN;
   for (const [i, lines] of segments.entries()) {
@@ -300,7 +306,9 @@ test("[AUDIT-27] a log rewritten with the signing key contradicts its anchors", 
     { sequence: 21, state: "unreached" },
   ]);
   assert.equal(report.firstBad?.sequence, 11);
+  assert.match(report.firstBad.reason, /^an anchor saw another entry here/);
   assert.equal(report.entries, 10);
+  assert.match(report.blind.join("\n"), /^no anchor is newer than entry 6: /m);
 });
 
 test("[AUDIT-27] an anchor that nobody signed makes the log not good", async () => {
@@ -318,6 +326,15 @@ test("[AUDIT-27] an anchor that nobody signed makes the log not good", async () 
     assert.equal(report.ok, false);
     assert.deepEqual(report.anchors, [{ sequence: anchor.sequence, state: "not signed" }]);
   }
+});
+
+test("[AUDIT-27] an anchor of no entry at all contradicts", async () => {
+  const { bytes } = await sample();
+  const reach = { sequence: 0, hash: entryOf(linesOf(bytes)[0]).hash, timeMs: START_MS };
+  const signature = OWNER.sign(statement(OWNER.installationId, reach));
+  const { ok, anchors } = await verifyBytes(bytes, [checkpointOf(reach, signature)]);
+  assert.equal(ok, false);
+  assert.deepEqual(anchors, [{ sequence: 0, state: "contradicts" }]);
 });
 
 test("[AUDIT-26] the key and the installation are the verifier's, not the log's", async () => {
@@ -343,10 +360,11 @@ async function threeSegments(): Promise<Map<string, Buffer>> {
   return new Map(names.map((name) => [name, Buffer.from(files.get(name))]));
 }
 
-const MOVES: readonly [string, (log: Map<string, Buffer>) => void, segment: number][] = [
-  ["a missing segment", (log) => log.delete("000002.jsonl"), 2],
-  ["a missing first segment", (log) => log.delete(FIRST), 1],
-  ["an empty last segment", (log) => log.set("000003.jsonl", Buffer.alloc(0)), 3],
+type Move = [what: string, (log: Map<string, Buffer>) => void, segment: number, reason: RegExp];
+const MOVES: readonly Move[] = [
+  ["a missing segment", (log) => log.delete("000002.jsonl"), 2, /^segment 2 is missing$/],
+  ["a missing first segment", (log) => log.delete(FIRST), 1, /^segment 1 is missing$/],
+  ["an empty last segment", (log) => log.set("000003.jsonl", GAP), 3, /has no entry/],
   [
     "swapped segments",
     (log) => {
@@ -356,6 +374,7 @@ const MOVES: readonly [string, (log: Map<string, Buffer>) => void, segment: numb
       log.set("000003.jsonl", second);
     },
     2,
+    /entries were removed, added or moved/,
   ],
   [
     "a segment cut short at a line",
@@ -364,6 +383,7 @@ const MOVES: readonly [string, (log: Map<string, Buffer>) => void, segment: numb
       log.set("000002.jsonl", join(lines.slice(0, -1)));
     },
     3,
+    /entries were removed/,
   ],
   [
     "a segment cut short within a line",
@@ -372,6 +392,7 @@ const MOVES: readonly [string, (log: Map<string, Buffer>) => void, segment: numb
       log.set("000002.jsonl", bytes.subarray(0, -5));
     },
     2,
+    /not whole/,
   ],
   [
     "two segments made one",
@@ -381,11 +402,12 @@ const MOVES: readonly [string, (log: Map<string, Buffer>) => void, segment: numb
       log.delete("000003.jsonl");
     },
     2,
+    /belongs where a segment begins/,
   ],
 ];
 const GAP = Buffer.alloc(0);
 
-for (const [what, move, segment] of MOVES)
+for (const [what, move, segment, reason] of MOVES)
   test(`[AUDIT-2] ${what} is found`, async () => {
     // SECURITY: whole files are the easiest thing to take away.
     const log = await threeSegments();
@@ -394,6 +416,7 @@ for (const [what, move, segment] of MOVES)
     const report = await verifyIn(MemoryFiles.of(log));
     assert.equal(report.ok, false);
     assert.equal(report.firstBad?.segment, segment);
+    assert.match(report.firstBad.reason, reason);
   });
 
 type Found = readonly [segment: number, line: number, reason: RegExp];
@@ -486,7 +509,11 @@ test("[AUDIT-29] bytes after the last line feed are counted and no entry", async
   const report = await verifyBytes(Buffer.concat([bytes, Buffer.from('{"prev":"')]));
   assert.equal(report.ok, true);
   assert.equal(report.entries, 25);
-  assert.match(report.blind.join("\n"), /the last 9 bytes are not a whole entry/);
+  assert.equal(
+    report.blind[1],
+    "the last 9 bytes are not a whole entry: it is being written, or a crash tore it; the next" +
+      " start of the daemon records a gap",
+  );
 });
 
 test("[AUDIT-30] gaps are listed with the state of their bytes", async () => {
@@ -534,6 +561,38 @@ test("[AUDIT-30] a report lists 256 gaps and counts the others", async () => {
   assert.deepEqual([more.gaps.length, more.notes], [256, ["2 more gaps are recorded"]]);
 });
 
+test("[AUDIT-30] no more than recovery can have set aside is read back", async () => {
+  // SECURITY: a forged gap entry would have the verifier read and hash any amount.
+  for (const [more, saved] of [
+    [0, "matches"],
+    [1, "differs"],
+  ] as const) {
+    const torn = Buffer.alloc(RECOVERY_BYTES + more);
+    const hashOf = Buffer.from(hash("sha256", torn, "buffer")).toString("hex");
+    const gap: Control = { type: "gap", bytes: torn.length, hash: hashOf, file: "torn-3.bin" };
+    const begun: Line[] = [{ ...GENESIS, algorithm: "sha256" }, CHECKPOINT];
+    const files = await logOf([begun, [SEGMENT, gap, CHECKPOINT]], "sha256");
+    files.put("torn-3.bin", torn);
+    assert.equal((await verifyIn(files)).gaps[0]?.saved, saved);
+  }
+});
+
+test("[AUDIT-7] a report says where time goes back, and how often", async () => {
+  const backAt = async (...times: readonly number[]): Promise<readonly string[]> => {
+    const { entry: hasher } = await loadHashers("blake3");
+    const log = await logOf([[]]);
+    const { seq, hash: of } = entryOf(linesOf(log.get(FIRST)).at(-1));
+    const batch = new Batch({ hasher, ...OWNER }, { sequence: seq, hash: of, timeMs: START_MS });
+    for (const time of times) batch.add(START_MS + time, eventBody(EVENT));
+    const report = await verifyBytes(Buffer.concat([log.get(FIRST), batch.toBytes()]));
+    assert.equal(report.ok, true);
+    return report.notes;
+  };
+  assert.deepEqual(await backAt(0, 0, 5), []);
+  assert.deepEqual(await backAt(5, 4, 4), ["time goes back at entry 4"]);
+  assert.deepEqual(await backAt(5, 4, 3, 9, 8), ["time goes back at entry 4 and at 2 more"]);
+});
+
 test("[AUDIT-31] a report says what it could not see", async () => {
   const { bytes, anchors } = await sample();
   assert.deepEqual((await verifyBytes(bytes)).blind, [
@@ -546,6 +605,9 @@ test("[AUDIT-31] a report says what it could not see", async () => {
     "no anchor is newer than entry 6: entries after it (19) rewritten together with the signing" +
       " key, or cut back to an older checkpoint, would not be noticed",
   ]);
+  const upTo = join(linesOf(bytes).slice(0, anchors.at(-1)?.sequence));
+  assert.ok(!(await verifyBytes(upTo, anchors)).blind.join().includes("anchor"));
+
   const broken = Buffer.from(bytes);
   broken[700] = 0;
   assert.equal(

@@ -7,7 +7,7 @@ import { loadHashers, type LogHashers } from "./io/hashers.ts";
 import { nodeFiles } from "./io/node-files.ts";
 import { eachLine, LineReader } from "./line-reader.ts";
 import { MAX_LINE_BYTES, MAX_REPORTED_GAPS, RECOVERY_BYTES, SCAN_BYTES } from "./limits.ts";
-import { isTorn, missingSegment, segmentName, segmentNumbers } from "./names.ts";
+import { isTorn, segmentName, segmentNumbers } from "./names.ts";
 import { firstEntry } from "./recover.ts";
 
 export type VerifyOptions = LogOwner & {
@@ -139,12 +139,10 @@ class Verification {
   }
 
   async readAll(numbers: readonly number[]): Promise<void> {
-    const missing = missingSegment(numbers);
-    const last = missing === null ? numbers.length : missing - 1;
-    for (let segment = 1; segment <= last && this.#firstBad === null; segment++)
+    // Where a number is missing, there are fewer than the last one says: the hole comes first.
+    for (let segment = 1; segment <= numbers.length && this.#firstBad === null; segment++)
       await this.#readSegment(segment, segment === numbers.at(-1));
     if (this.#firstBad !== null) return;
-    if (missing !== null) return this.#absent(missing, `segment ${missing} is missing`);
     if (numbers.length === 0) return this.#absent(1, "there is no log");
     this.#endOfLog();
   }
@@ -157,21 +155,20 @@ class Verification {
     if (found === null) this.#absent(segment, `segment ${segment} is missing`);
   }
 
-  async #readFile(segment: number, file: ReadableFile, isLast: boolean): Promise<true> {
+  async #readFile(segment: number, file: ReadableFile, isLast: boolean): Promise<void> {
     this.#segments++;
     this.#line = 0;
     const reader = new LineReader(file, SCAN_BYTES);
     for (let block; (block = await reader.next()) !== null;) {
       const lines = block;
       const whole = eachLine(lines, (start, end) => this.#accept(segment, lines, start, end));
-      if (!whole) return true;
+      if (!whole) return;
     }
     const { unfinished } = reader;
     if (reader.isOverlong) this.#bad(segment, null, `it is longer than ${MAX_LINE_BYTES} bytes`);
     else if (this.#line === 0) this.#bad(segment, null, "the segment has no entry");
     else if (unfinished > 0 && !isLast) this.#bad(segment, null, "the line is not whole");
     this.#unfinished = unfinished;
-    return true;
   }
 
   #accept(segment: number, block: Buffer, start: number, end: number): boolean {

@@ -20,6 +20,8 @@ export class MemoryFiles implements AuditFiles {
   mishap: Mishap = () => undefined;
   operations = 0;
   syncs = 0;
+  /** Files that were opened and not closed. */
+  opened = 0;
 
   /** A directory of files that are all on disk. */
   static of(contents: ReadonlyMap<string, Uint8Array>): MemoryFiles {
@@ -100,6 +102,7 @@ export class MemoryFiles implements AuditFiles {
   }
 
   #file(name: string, inode: Inode): AuditFile {
+    this.opened++;
     const write = (bytes: Uint8Array, position: number): number => {
       const end = Math.max(inode.data.length, position + bytes.length);
       const data = Buffer.alloc(end);
@@ -137,7 +140,9 @@ export class MemoryFiles implements AuditFiles {
         this.#begin("stat", name);
         return { size: inode.data.length, links: inode.links };
       },
-      close: async () => undefined,
+      close: async () => {
+        this.opened--;
+      },
     };
   }
 }
