@@ -10,7 +10,7 @@ const ANY_DEPTH = "**";
 export function isPattern(text: string): boolean {
   if (text.length > limits.MAX_SECRET_NAME) return false;
   const segments = text.split("/");
-  if (segments.at(-1) === ANY_DEPTH) segments.pop();
+  if (isOpen(segments)) segments.pop();
   return segments.every(
     (segment) =>
       SEGMENT.test(segment) && !segment.includes("**") && segment !== "." && segment !== "..",
@@ -24,35 +24,29 @@ export function matches(pattern: string, name: string): boolean {
 
 /** True only if every name that `narrow` matches is matched by `wide` too. */
 export function implies(narrow: string, wide: string): boolean {
-  if (narrow === wide) return true;
-  const inner = split(narrow);
-  const outer = split(wide);
-  // Segments that a name has at least: those of the pattern, with one for `**`.
-  if (outer.open ? inner.least < outer.least : inner.open || inner.least !== outer.least)
+  const inner = narrow.split("/");
+  const outer = wide.split("/");
+  // A name has as many segments as its pattern, or more if that is open.
+  if (isOpen(outer) ? inner.length < outer.length : isOpen(inner) || inner.length !== outer.length)
     return false;
-  return outer.fixed.every((glob, i) => fits(glob, inner.fixed[i] ?? ""));
+  return outer.every((glob, i) => fits(glob, inner[i] ?? ""));
 }
 
 /** True only if no name matches both. */
 export function areDisjoint(one: string, other: string): boolean {
-  const a = split(one);
-  const b = split(other);
-  if (!a.open && a.least < b.least) return true;
-  if (!b.open && b.least < a.least) return true;
-  return a.fixed.some((glob, i) => {
-    const opposite = b.fixed[i];
+  const a = one.split("/");
+  const b = other.split("/");
+  if (!isOpen(a) && a.length < b.length) return true;
+  if (!isOpen(b) && b.length < a.length) return true;
+  return a.some((glob, i) => {
+    const opposite = b[i];
     return opposite !== undefined && segmentsDisjoint(glob, opposite);
   });
 }
 
-type Split = { readonly fixed: readonly string[]; readonly open: boolean; readonly least: number };
-
-function split(pattern: string): Split {
-  const segments = pattern.split("/");
-  const least = segments.length;
-  const open = segments.at(-1) === ANY_DEPTH;
-  if (open) segments.pop();
-  return { fixed: segments, open, least };
+/** Whether `**` ends it, which by itself is one segment that may be any. */
+function isOpen(segments: readonly string[]): boolean {
+  return segments.at(-1) === ANY_DEPTH;
 }
 
 /**

@@ -135,6 +135,13 @@ test("implication and disjointness of patterns are never claimed wrongly", () =>
     }),
     { numRuns: 2_000 },
   );
+  // Of patterns with the same meaning there is one; so each scope has one form.
+  fc.assert(
+    fc.property(pattern, pattern, (a, b) => {
+      assert.equal(implies(a, b) && implies(b, a), a === b);
+    }),
+    { numRuns: 2_000 },
+  );
   // And not for want of claims.
   assert.ok(implies("ci/a*b", "ci/*") && implies("ci/*", "ci/**") && implies("ci/**", "**"));
   assert.ok(areDisjoint("ci/a*", "ci/b*") && areDisjoint("*a", "*b") && areDisjoint("a/b", "a"));
@@ -149,6 +156,7 @@ test("[AUTH-3] a scope covers what one of its entries covers; admin covers every
   assert.ok(covers(some, "secret-list", null) && covers(some, "secret-list", "x"));
   assert.ok(covers(some, "unlock", null, 1) && !covers(some, "unlock", null, 2));
   assert.ok(coversSome(some, "secret-use") && !coversSome(some, "secret-write"));
+  assert.ok(coversSome(parseScope("admin"), "secret-write"));
   assert.ok(everyPoint((capability, name) => covers(parseScope("admin"), capability, name)));
   assert.ok(everyPoint((...point) => !covers(NOTHING, ...point)));
 });
@@ -259,13 +267,55 @@ test("[AUTH-7] scopes beyond the limits are refused, not cut", () => {
     code(() => meet(together(letters.slice(0, 5)), together(letters.slice(4)))),
     "scope-too-large",
   );
-  const long = (count: number): string[] => starts(count).map((one) => one + "x".repeat(252 - 8));
-  const most = Math.floor(MAX_SCOPE_CHARACTERS / 248);
-  assert.equal(uses(long(most)).length, most);
+  const length = MAX_SCOPE_CHARACTERS / 8;
+  const long = starts(8).map((start) => start + "x".repeat(length - start.length));
+  assert.equal(uses(long).length, 8, "as many characters as are allowed");
   assert.equal(
-    code(() => uses(long(most + 1))),
+    code(() => uses([...long, "y"])),
     "scope-too-large",
   );
+  const written = starts(MAX_ENTRIES).map((one) => `secret-use:${one}`);
+  assert.equal(parseScope(written.join(" ")).length, MAX_ENTRIES);
+});
+
+test("[AUTH-7] whether a scope is too large does not depend on the order of its entries", () => {
+  // SECURITY: whoever gives entries in another order would have a scope that others refuse.
+  const entries = (...patterns: string[][]): Entry[] =>
+    patterns.map((all) => ({ capability: "secret-use", patterns: all, depth: 0 }));
+  const many = Array.from({ length: MAX_ENTRIES + 1 }, (_, i) => `z${i}`);
+  for (const [wide, narrow] of [
+    ["z*", many.map((one) => [one])],
+    ["z*", many.map((one) => [`*${one}`, "z*"])],
+  ] as const) {
+    const all = entries(...narrow, [wide]);
+    assert.equal(printScope(scopeOf(all)), `secret-use:${wide}`);
+    assert.equal(printScope(scopeOf(all.toReversed())), `secret-use:${wide}`);
+  }
+});
+
+test("[AUTH-3] an entry that code makes is checked as one that was read", () => {
+  // SECURITY: a scope with an entry that is none would be signed, and mean to each reader another.
+  const plain: Entry = { capability: "secret-use", patterns: ["a"], depth: 0 };
+  const cases: readonly (readonly [Partial<Record<keyof Entry, unknown>>, string])[] = [
+    [{}, "none"],
+    [{ capability: "delegate" }, "capability-invalid"],
+    [{ capability: "secret-eat" }, "capability-invalid"],
+    [{ capability: "unlock" }, "pattern-invalid"],
+    [{ capability: "admin" }, "pattern-invalid"],
+    [{ capability: "unlock", patterns: [] }, "none"],
+    [{ patterns: ["a", "../b"] }, "pattern-invalid"],
+    [{ depth: MAX_CHAIN }, "none"],
+    [{ depth: MAX_CHAIN + 1 }, "depth-invalid"],
+    [{ depth: -1 }, "depth-invalid"],
+    [{ depth: 0.5 }, "depth-invalid"],
+    [{ depth: Number.NaN }, "depth-invalid"],
+  ];
+  for (const [changes, expected] of cases)
+    assert.equal(
+      code(() => scopeOf([plain, { ...plain, ...changes } as Entry])),
+      expected,
+      JSON.stringify(changes),
+    );
 });
 
 test("[AUTH-8] what is handed on has one depth less; enrolment hands on only with delegate", () => {
@@ -305,6 +355,8 @@ test("[AUTH-9] texts that are no scope are refused with the reason", () => {
     ["secret-eat", "capability-invalid"],
     ["delegate", "capability-invalid"],
     ["Secret-Use", "capability-invalid"],
+    ["!unlock", "capability-invalid"],
+    ["unlock!", "capability-invalid"],
     ["secret-use+0", "capability-invalid"],
     ["secret-use+9", "depth-invalid"],
     ["secret-use:", "pattern-invalid"],

@@ -131,7 +131,7 @@ export function printScope(scope: Scope): string {
  * @throws {AuthorityError} if a word is not an entry, or one that no name can match
  */
 export function parseScope(given: string): Scope {
-  const words = given.split(/\s+/).filter((word) => word !== "");
+  const words = given.match(/\S+/g) ?? [];
   if (words.length > MAX_ENTRIES) throw tooLarge(`more than ${MAX_ENTRIES} entries`);
   return scopeOf(words.map(parseEntry));
 }
@@ -142,7 +142,6 @@ function parseEntry(word: string): Entry {
   if (capability === undefined)
     throw new AuthorityError("capability-invalid", `${shown(word)} names no capability`);
   const entry = { capability, patterns: patterns?.split("&") ?? [], depth: Number(depth ?? 0) };
-  check(entry);
   if (normalEntry(entry) === null)
     throw new AuthorityError("pattern-invalid", `no name can match ${shown(word)}`);
   return entry;
@@ -172,14 +171,12 @@ function check({ capability, patterns, depth }: Entry): void {
 /** Without patterns that follow from others; null if no name can match. */
 function normalEntry(entry: Entry): Entry | null {
   const all = [...new Set(entry.patterns)].sort();
-  if (all.some((one, i) => all.slice(i + 1).some((other) => areDisjoint(one, other)))) return null;
-  const patterns = all.filter((pattern) => !all.some((other) => follows(pattern, other)));
+  if (all.some((one) => all.some((other) => areDisjoint(one, other)))) return null;
+  // Of two that differ at most one follows from the other: they never mean the same.
+  const follows = (pattern: string): boolean =>
+    all.some((other) => other !== pattern && implies(other, pattern));
+  const patterns = all.filter((pattern) => !follows(pattern));
   return { capability: entry.capability, patterns, depth: entry.depth };
-}
-
-/** Of two patterns that mean the same the first one stays. */
-function follows(pattern: string, from: string): boolean {
-  return from !== pattern && implies(from, pattern) && (from < pattern || !implies(pattern, from));
 }
 
 function meetEntries(a: Entry, b: Entry): Entry | null {
