@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { NO_MINIMUM } from "@sesame/core-types";
+import { bytes, decode, encode, list, NO_MINIMUM, struct, uint } from "@sesame/core-types";
 import { GrantBook, type Asking, type BookOptions } from "./book.ts";
 import type { Party, Trust } from "./chain.ts";
 import { AuthorityError } from "./errors.ts";
-import type { Grant, SignedGrant } from "./grant.ts";
+import { encodeGrant, type Grant, type SignedGrant } from "./grant.ts";
+import type { Now } from "./ledger.ts";
 import { parseScope } from "./scope.ts";
 import {
   counting,
@@ -143,6 +144,20 @@ test("[AUTH-43] narrowing keeps to the grants that fit, and asks again", () => {
   );
 });
 
+test("[AUTH-43] a call that keeps to no grant is refused, whatever it is about", () => {
+  // SECURITY: a call that is about whatever can be reached would go on with no grant at all.
+  const desk = new Desk();
+  desk.give(operator, ci);
+  for (const names of ["reachable", [], ["ci/token"]] as const) {
+    const permit = desk.book.permit(asking({ names }), desk.clock.now());
+    assert.ok(typeof permit === "object" && permit !== null);
+    assert.equal(
+      permit.narrow(() => false),
+      "capability-not-granted",
+    );
+  }
+});
+
 test("[AUTH-20] a grant with a point of use is refused where the program is not known", () => {
   // SECURITY: a stolen key file would be of use to any program.
   const desk = new Desk();
@@ -188,6 +203,80 @@ test("[AUTH-40] a chain is registered by the parties to its leaf, with its links
   assert.equal(desk.book.size, 2);
   assert.equal(desk.book.issue([leaf, root], ci.id, clock.now()), null, "again, no change");
   assert.deepEqual(desk.ask({ caller: job.id }), [leaf.grant.id]);
+});
+
+test("[AUTH-40] each link of a chain that is registered at once gives what it gives by itself", () => {
+  // SECURITY: the links above would give what their leaf does, in its profiles and to its program.
+  const desk = new Desk();
+  const { random, clock } = desk;
+  const root = operator.sign(grantFrom(random, operator, ci));
+  const pointOfUse = { path: "/usr/bin/deploy", sha256: new Uint8Array(32).fill(7) };
+  const narrow = { parent: root.grant.id, profiles: ["other"], pointOfUse };
+  const leaf = ci.sign(grantFrom(random, ci, job, narrow));
+  assert.equal(desk.book.issue([leaf, root], ci.id, clock.now()), null);
+  assert.deepEqual(desk.ask(), [root.grant.id]);
+  assert.equal(desk.ask({ caller: job.id }), "profile-not-granted");
+});
+
+test("[AUTH-24] every operation first ends what is due", () => {
+  // SECURITY: a grant whose time is over would be counted, listed or stored as one that lives.
+  const operations: readonly ((book: GrantBook, id: string, now: Now) => unknown)[] = [
+    (book, _id, now) => assert.equal(book.issue([], ci.id, now), "chain-empty"),
+    (book, id, now) => assert.deepEqual(book.heartbeat([id], ci.id, now), [id]),
+    (book, id, now) => assert.equal(book.revoke(id, ADMIN, now), false),
+    (book, _id, now) => assert.equal(book.revokeIdentity(ci.id, ADMIN, now), false),
+    (book, id, now) => assert.equal(book.use([id], ci.id, now), "not-registered"),
+    (book, _id, now) => assert.deepEqual(book.list(ADMIN, null, 9, now), []),
+    (book, id, now) => assert.equal(book.chain(id, ADMIN, now), null),
+    (book, id, now) => assert.equal(book.holds(id, now), false),
+    (book, _id, now) => assert.equal(book.permit(asking(), now), "expired"),
+    (book, _id, now) => assert.equal(book.demandsProgram(asking(), now), false),
+    (book, _id, now) => assert.equal(book.tick(now).length, 1),
+    (book, _id, now) => book.trust(trustIn(everybody), now),
+    (book, _id, now) => book.endAll(now),
+  ];
+  for (const operation of operations) {
+    const desk = new Desk();
+    const pointOfUse = { path: "/usr/bin/deploy", sha256: new Uint8Array(32).fill(7) };
+    const id = idOf(desk.give(operator, ci, { ttlMs: MINUTE_MS, pointOfUse }));
+    desk.clock.pass(MINUTE_MS - 1);
+    desk.book.tick(desk.clock.now());
+    assert.equal(desk.book.size, 1);
+    operation(desk.book, id, desk.clock.pass(1));
+    assert.equal(desk.book.size, 0, operation.toString());
+  }
+});
+
+test("[AUTH-35] what was verified of a chain is not verified again, nor a party compared twice", () => {
+  const desk = new Desk();
+  const counts = { verified: 0, asked: 0 };
+  const { installation, verifier, party } = trustIn(everybody);
+  const trust: Trust = {
+    installation,
+    verifier: {
+      ed25519Verify: (...given) => {
+        counts.verified += 1;
+        return verifier.ed25519Verify(...given);
+      },
+    },
+    party: (id) => {
+      counts.asked += 1;
+      return party(id);
+    },
+  };
+  const sinceThen = (): unknown => {
+    const { verified, asked } = counts;
+    Object.assign(counts, { verified: 0, asked: 0 });
+    return [verified, asked];
+  };
+  desk.book.trust(trust, desk.clock.now());
+  const root = operator.sign(grantFrom(desk.random, operator, ci));
+  const leaf = ci.sign(grantFrom(desk.random, ci, job, { parent: root.grant.id }));
+  desk.book.issue([leaf, root], ci.id, desk.clock.now());
+  assert.equal(counts.verified, 3, "both for the leaf, and its own for the root");
+  sinceThen();
+  desk.book.trust(trustIn(everybody), desk.clock.now());
+  assert.deepEqual(sinceThen(), [0, 3], "three identities are in the two chains");
 });
 
 test("[AUTH-27] a grant that ends takes those below it out of use at once", () => {
@@ -318,8 +407,8 @@ test("[AUTH-34] a state that is not one of ours is refused as a whole", () => {
   const desk = new Desk();
   desk.give(ci, job, {}, desk.give(operator, ci));
   const state = desk.book.serialise();
-  const restore = (bytes: Uint8Array): GrantBook =>
-    GrantBook.restore(OPTIONS, trustIn(everybody), bytes, desk.clock.now());
+  const restore = (from: Uint8Array): GrantBook =>
+    GrantBook.restore(OPTIONS, trustIn(everybody), from, desk.clock.now());
   assert.equal(restore(state).size, 2);
   let damaged = 0;
   for (let at = 0; at < state.length; at++) {
@@ -334,6 +423,29 @@ test("[AUTH-34] a state that is not one of ours is refused as a whole", () => {
   assert.ok(damaged > 0);
   assert.throws(() => restore(state.subarray(0, state.length - 1)), AuthorityError);
   assert.throws(() => restore(new Uint8Array()), AuthorityError);
+});
+
+// What `serialise` writes, with all that it may hold.
+const anyState = struct({ version: uint, ledger: bytes(65_536), grants: list(bytes(8_192), 9) });
+
+test("[AUTH-34] a state whose parts do not belong together is refused, or nothing of it lives", () => {
+  // SECURITY: whoever can write the file would have an owner that does not start, or counts wrong.
+  const desk = new Desk();
+  const above = desk.give(operator, ci);
+  const [leaf, root] = desk.give(ci, job, {}, above);
+  assert.ok(leaf !== undefined && root !== undefined);
+  const state = decode(anyState, desk.book.serialise());
+  const restored = (changes: Partial<typeof state>): GrantBook => {
+    const from = encode(anyState, { ...state, ...changes });
+    return GrantBook.restore(OPTIONS, trustIn(everybody), from, desk.clock.now());
+  };
+  assert.equal(restored({}).size, 2);
+  for (const changes of [{ version: 2 }, { grants: [] }, { grants: state.grants.slice(0, 1) }])
+    assert.throws(() => restored(changes), { code: "state-invalid" }, Object.keys(changes).join());
+  const circle = { ...root, grant: { ...root.grant, parent: leaf.grant.id } };
+  assert.equal(restored({ grants: [circle, leaf].map(encodeGrant) }).size, 0);
+  const unknown = operator.sign(grantFrom(desk.random, operator, stranger));
+  assert.equal(restored({ grants: [...state.grants, encodeGrant(unknown)] }).size, 2);
 });
 
 test("[AUTH-44] grants are shown to their parties and to administrators", () => {
@@ -434,6 +546,15 @@ test("[AUTH-31] a book is what was stored of it and the changes since", () => {
   assert.equal(read.chain(below[0]?.grant.id ?? "", ADMIN, desk.clock.now()), null);
   for (const chain of [early, gone])
     assert.equal(read.issue(chain, operator.id, desk.clock.now()), "replayed");
+});
+
+test("[AUTH-31] a change is given out once", () => {
+  const desk = new Desk();
+  const id = idOf(desk.give(operator, ci));
+  const given = (): number => decode(anyState, desk.book.takeChanges()).grants.length;
+  assert.deepEqual([given(), given()], [1, 0]);
+  desk.book.revoke(idOf(desk.give(operator, ci)), ADMIN, desk.clock.now());
+  assert.deepEqual([given(), desk.ask()], [0, [id]]);
 });
 
 test("[AUTH-42] another record is checked against the chains of whom it says something else", () => {
@@ -605,6 +726,31 @@ test("[RUN-5] the last use of a grant above ends its own by being used, not by b
   assert.equal(desk.book.holds(id, desk.clock.now()), true);
   assert.equal(desk.book.holds(id, desk.clock.pass(MINUTE_MS - 1)), true);
   assert.equal(desk.book.holds(id, desk.clock.pass(1)), false, "its time is over");
+});
+
+test("[RUN-5] what ends by the last use of another holds no more", () => {
+  // SECURITY: of a grant for one use, every run that began before the last would go on.
+  const desk = new Desk();
+  const above = desk.give(operator, ci, { maxUses: 2 });
+  const [first, last] = [idOf(desk.give(ci, job, {}, above)), idOf(desk.give(ci, job, {}, above))];
+  const held: unknown[] = [];
+  for (const id of [first, last]) {
+    assert.equal(desk.book.use([id], job.id, desk.clock.now()), true);
+    held.push([first, last].map((one) => desk.book.holds(one, desk.clock.now())));
+  }
+  assert.deepEqual(held, [
+    [true, true],
+    [false, true],
+  ]);
+});
+
+test("[RUN-5] what has ended for a last use stays ended when the clock is set back", () => {
+  const desk = new Desk();
+  const id = idOf(desk.give(operator, ci, { maxUses: 1, ttlMs: MINUTE_MS }));
+  desk.book.use([id], ci.id, desk.clock.now());
+  assert.equal(desk.book.holds(id, desk.clock.pass(MINUTE_MS)), false);
+  desk.clock.wallMs -= MINUTE_MS;
+  assert.equal(desk.book.holds(id, desk.clock.now()), false);
 });
 
 test("[AUTH-28] what is used for the last time is revoked by those above it alone", () => {

@@ -18,6 +18,7 @@ import {
   type Trust,
   type Verdict,
 } from "./chain.ts";
+import { Deadlines } from "./deadlines.ts";
 import { AuthorityError } from "./errors.ts";
 import {
   decodeGrant,
@@ -84,14 +85,6 @@ type Entry = {
   readonly counted: boolean;
 };
 
-/** A grant that ended by its last use, which is still under way. */
-type Spent = {
-  /** From the leaf to the root. */
-  readonly chain: readonly SignedGrant[];
-  /** Unix milliseconds. */
-  readonly expiresAtMs: number;
-};
-
 const VERSION = 1;
 
 const stateSchema = struct({
@@ -111,9 +104,11 @@ export class GrantBook {
   readonly #entries = new Map<string, Entry>();
   readonly #byDelegatee = new Groups<Entry>();
   readonly #byDelegator = new Groups<Entry>();
-  /** Ids of entries that `takeChanges` has yet to give out. */
-  readonly #entered = new Set<string>();
-  readonly #spent = new Map<string, Spent>();
+  /** Entries that `takeChanges` has yet to give out. */
+  readonly #entered = new Map<string, Entry>();
+  /** Chains, from the leaf, of grants that ended by a last use which may still be under way. */
+  readonly #spent = new Map<string, readonly SignedGrant[]>();
+  readonly #spentEnds = new Deadlines();
   /** How the last grant of an identity ended; for the audit log. */
   readonly #lastEnding = new Map<string, Ending>();
   #trust: Trust;
@@ -152,7 +147,6 @@ export class GrantBook {
       if (verdict.allowed) book.#enter(chain, verdict);
       else book.#ledger.revoke(one.grant.id, book.#authority, now);
     }
-    book.#settle(now);
     if (book.#ledger.living !== book.#entries.size) throw invalid();
     return book;
   }
@@ -167,9 +161,9 @@ export class GrantBook {
    * `serialise` has to say the rest.
    */
   takeChanges(): Uint8Array {
-    const entered = [...this.#entered].flatMap((id) => this.#entries.get(id) ?? []);
+    const changes = encodeBook(this.#ledger.takeChanges(), this.#entered.values());
     this.#entered.clear();
-    return encodeBook(this.#ledger.takeChanges(), entered);
+    return changes;
   }
 
   /** Living grants. */
@@ -279,22 +273,19 @@ export class GrantBook {
 
   /** Takes one use of each grant. True if that is to be stored before what it is for happens. */
   use(ids: readonly string[], by: string, now: Now): boolean | Reason {
-    this.#settle(now);
     const drawn = ids.flatMap((id) => this.#entries.get(id) ?? []);
-    const counted = drawn.filter((entry) => entry.counted);
-    const last = counted.map(({ signed, authority: { expiresAtMs } }) => ({
-      chain: this.#chainAbove(signed),
-      expiresAtMs,
-    }));
+    const counted = drawn
+      .filter((entry) => entry.counted)
+      .map((entry) => ({ ...entry, chain: this.#chainAbove(entry.signed) }));
     let refusal: Reason | null = null;
     for (const id of ids) refusal ??= this.#ledger.use(id, by, now);
     this.#settle(now);
     if (refusal !== null) return refusal;
-    for (const [id, { expiresAtMs }] of this.#spent)
-      if (now.wallMs >= expiresAtMs) this.#spent.delete(id);
-    for (const spent of last) {
-      const id = spent.chain[0]?.grant.id ?? "";
-      if (!this.#entries.has(id)) this.#spent.set(id, spent);
+    for (const { signed, authority, chain } of counted) {
+      const { id } = signed.grant;
+      if (this.#entries.has(id)) continue;
+      this.#spent.set(id, chain);
+      this.#spentEnds.add(authority.expiresAtMs, id);
     }
     return counted.length > 0;
   }
@@ -325,8 +316,7 @@ export class GrantBook {
    */
   holds(id: string, now: Now): boolean {
     this.#settle(now);
-    const spent = this.#spent.get(id);
-    return this.#entries.has(id) || (spent !== undefined && now.wallMs < spent.expiresAtMs);
+    return this.#entries.has(id) || this.#spent.has(id);
   }
 
   /** The chain of a living grant from the leaf to the root; null if the viewer may not see it. */
@@ -348,8 +338,8 @@ export class GrantBook {
     this.#trust = trust;
     const isConcerned = (chain: readonly SignedGrant[]): boolean =>
       chain.some(({ grant }) => isOther(grant.delegator) || isOther(grant.delegatee));
-    for (const [id, entry] of [...this.#entries].sort(byDepth)) {
-      if (!this.#entries.has(id)) continue;
+    // Those above were entered first: their end takes away those below, and is told as the cause.
+    for (const [id, entry] of this.#entries) {
       const chain = this.#chainAbove(entry.signed);
       if (!isConcerned(chain)) continue;
       const verdict = resolveChain(chain, trust, now.wallMs);
@@ -357,7 +347,7 @@ export class GrantBook {
       else this.#ledger.revoke(id, this.#authority, now);
       this.#settle(now);
     }
-    for (const [id, { chain }] of this.#spent)
+    for (const [id, chain] of this.#spent)
       if (!resolveChain(chain, trust, now.wallMs).allowed) this.#spent.delete(id);
   }
 
@@ -401,7 +391,7 @@ export class GrantBook {
       counted: chain.some(({ grant }) => grant.maxUses !== null),
     };
     this.#entries.set(id, entry);
-    this.#entered.add(id);
+    this.#entered.set(id, entry);
     this.#byDelegatee.add(delegatee, id, entry);
     this.#byDelegator.add(delegator, id, entry);
   }
@@ -413,7 +403,7 @@ export class GrantBook {
 
   /** Those with such a grant in their chain hold no more; a reason if the revoker may not. */
   #revokeSpent(isMeant: (grant: Grant) => boolean, by: Revoker): boolean | "not-permitted" {
-    const meant = [...this.#spent].flatMap(([id, { chain }]) => {
+    const meant = [...this.#spent].flatMap(([id, chain]) => {
       const at = chain.findIndex(({ grant }) => isMeant(grant));
       return at < 0 ? [] : [{ id, above: chain.slice(at) }];
     });
@@ -425,7 +415,7 @@ export class GrantBook {
   }
 
   #endSpentBelow(ended: string): void {
-    for (const [id, { chain }] of this.#spent)
+    for (const [id, chain] of this.#spent)
       if (chain.some(({ grant }) => grant.id === ended)) this.#spent.delete(id);
   }
 
@@ -439,6 +429,10 @@ export class GrantBook {
       if (end.why !== "used-up" && end.why !== "parent-ended") this.#endSpentBelow(end.id);
       this.#lastEnding.set(end.delegatee, end.why);
       this.#ended.push(end);
+    }
+    for (let due = this.#spentEnds.takeDue(now.wallMs); due;) {
+      this.#spent.delete(due.id);
+      due = this.#spentEnds.takeDue(now.wallMs);
     }
   }
 }
@@ -507,11 +501,6 @@ function isParty({ grant }: SignedGrant, { id, admin }: Revoker): boolean {
   return admin || grant.delegator === id || grant.delegatee === id;
 }
 
-/** Roots first, so that an end is told with its cause. */
-function byDepth([, a]: [string, Entry], [, b]: [string, Entry]): number {
-  return a.authority.links - b.authority.links;
-}
-
 /** What a book or its changes are stored as. */
 type Stored = { readonly ledger: Uint8Array; readonly grants: readonly SignedGrant[] };
 
@@ -522,7 +511,7 @@ function encodeBook(ledger: Uint8Array, entries: Iterable<Entry>): Uint8Array {
 
 function decodeBook(from: Uint8Array): Stored {
   try {
-    const { version, ledger, grants } = decode(stateSchema, from.slice());
+    const { version, ledger, grants } = decode(stateSchema, from);
     if (version !== VERSION) throw invalid();
     return { ledger, grants: grants.map((one) => decodeGrant(one)) };
   } catch (cause) {

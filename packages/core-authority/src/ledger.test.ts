@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AuthorityError } from "./errors.ts";
 import type { Grant, SignedGrant } from "./grant.ts";
-import { Ledger, type LedgerOptions } from "./ledger.ts";
+import { Ledger, type LedgerOptions, type Now } from "./ledger.ts";
 import { MAX_CHAIN } from "./limits.ts";
 import {
   counting,
@@ -96,6 +96,49 @@ test("[AUTH-24] a grant that is registered late does not last longer for it", ()
   assert.equal(state(ledger, signed, clock), "expired");
 });
 
+test("[AUTH-24] every operation first ends what is due", () => {
+  // SECURITY: a grant whose time is over could be used, prolonged or counted once more.
+  const by = { id: operator.id, admin: false };
+  const operations: readonly ((ledger: Ledger, signed: SignedGrant, now: Now) => unknown)[] = [
+    (ledger, signed, now) => assert.equal(ledger.issue(signed, now), "replayed"),
+    (ledger, { grant }, now) =>
+      assert.equal(ledger.heartbeat(grant.id, agent.id, now), "heartbeat-missed"),
+    (ledger, { grant }, now) =>
+      assert.equal(ledger.use(grant.id, agent.id, now), "heartbeat-missed"),
+    (ledger, { grant }, now) => assert.equal(ledger.revoke(grant.id, by, now), "heartbeat-missed"),
+    (ledger, _, now) => assert.equal(ledger.revokeIdentity(agent.id, by, now), "not-permitted"),
+    (ledger, signed, now) => assert.equal(ledger.standing(signed, now).live, false),
+    (ledger, _, now) => assert.equal(ledger.tick(now).length, 1),
+    (ledger, _, now) =>
+      assert.equal(Ledger.restore(BOOT, ledger.serialise(), now).living, 0, "and so a restart"),
+  ];
+  for (const operation of operations) {
+    const { clock, ledger, put } = bench();
+    const signed = put(operator, agent);
+    clock.pass(2 * MINUTE_MS - 1);
+    ledger.tick(clock.now());
+    assert.equal(ledger.living, 1);
+    operation(ledger, signed, clock.pass(1));
+  }
+});
+
+test("[AUTH-24] of the time and the silence that end a grant, what came first is the reason", () => {
+  const cases = [
+    [2 * MINUTE_MS - 1, "expired"],
+    [2 * MINUTE_MS, "expired"],
+    [2 * MINUTE_MS + 1, "heartbeat-missed"],
+  ] as const;
+  for (const [ttlMs, expected] of cases) {
+    const { clock, ledger, put } = bench();
+    put(operator, agent, { ttlMs });
+    clock.pass(HOUR_MS);
+    assert.deepEqual(
+      ledger.tick(clock.now()).map(({ why }) => why),
+      [expected],
+    );
+  }
+});
+
 test("[AUTH-25] two intervals without a heartbeat end a grant, suspend included", () => {
   // SECURITY: an agent that is gone would leave its rights behind.
   const { clock, ledger, put } = bench();
@@ -152,8 +195,10 @@ test("[AUTH-27] the end of a grant ends all below it, and each end is told once"
   const grandchild = put(helper, stranger, { parent: child.grant.id });
   const other = put(operator, helper);
   assert.deepEqual(ledger.tick(clock.now()), []);
+  assert.equal(ledger.living, 4);
   const by = { id: operator.id, admin: false };
   assert.equal(ledger.revoke(root.grant.id, by, clock.now()), null);
+  assert.equal(ledger.living, 1);
   assert.equal(state(ledger, root, clock), "revoked");
   assert.equal(state(ledger, child, clock), "parent-ended");
   assert.equal(state(ledger, grandchild, clock), "parent-ended");
@@ -231,6 +276,28 @@ test("[AUTH-28] delegators of the chain and administrators revoke, nobody else",
   assert.equal(ledger.revoke(numbered(9), { ...by, admin: true }, clock.now()), "not-registered");
 });
 
+test("[AUTH-28] the root's delegator revokes what is furthest below", () => {
+  // SECURITY: what was handed on twice would be out of the reach of whoever it came from.
+  const { clock, ledger, put } = bench();
+  const root = put(operator, agent);
+  const child = put(agent, helper, { parent: root.grant.id });
+  const leaf = put(helper, stranger, { parent: child.grant.id });
+  const by = { id: operator.id, admin: false };
+  assert.equal(ledger.revoke(leaf.grant.id, by, clock.now()), null);
+});
+
+test("[AUTH-28] what has ended of an identity is in nobody's way who revokes the rest", () => {
+  const { clock, ledger, put } = bench();
+  const root = put(operator, agent);
+  const own = put(agent, stranger);
+  const revoke = (): string | null =>
+    ledger.revokeIdentity(agent.id, { id: operator.id, admin: false }, clock.now());
+  assert.equal(revoke(), "not-permitted", "its own grant is not the operator's");
+  ledger.revoke(own.grant.id, { id: agent.id, admin: false }, clock.now());
+  assert.equal(revoke(), null);
+  assert.equal(state(ledger, root, clock), "revoked");
+});
+
 test("[AUTH-28] an identity is revoked with all that it was given and has given", () => {
   const { clock, ledger, put } = bench();
   const root = put(operator, agent);
@@ -274,6 +341,35 @@ test("[AUTH-29] a use counts for a grant and for every one above it", () => {
   const once = put(operator, agent, { maxUses: 1 });
   assert.equal(use(once, agent), null);
   assert.equal(use(once, agent), "used-up");
+});
+
+test("[AUTH-29] a use counts up to the root, and of several last uses the root's is the cause", () => {
+  const { clock, ledger, put } = bench();
+  const root = put(operator, agent, { maxUses: 1 });
+  const child = put(agent, helper, { parent: root.grant.id });
+  const leaf = put(helper, stranger, { parent: child.grant.id, maxUses: 1 });
+  assert.equal(ledger.use(leaf.grant.id, stranger.id, clock.now()), null);
+  assert.deepEqual(
+    ledger.tick(clock.now()).map(({ id, why, origin }) => [id, why, origin]),
+    [
+      [root.grant.id, "used-up", root.grant.id],
+      [child.grant.id, "parent-ended", root.grant.id],
+      [leaf.grant.id, "parent-ended", root.grant.id],
+    ],
+  );
+});
+
+test("[AUTH-22] a grant is alive only if it is the very one that was registered", () => {
+  // SECURITY: a second grant with the id of a living one, but for more, would pass for it.
+  const { clock, ledger, put, make } = bench();
+  const signed = put(operator, agent);
+  const other = make(operator, agent, { id: signed.grant.id });
+  assert.deepEqual(ledger.standing(other, clock.now()), { live: false, reason: "grant-differs" });
+  const unknown = make(operator, agent);
+  assert.deepEqual(ledger.standing(unknown, clock.now()), {
+    live: false,
+    reason: "not-registered",
+  });
 });
 
 test("[AUTH-30] a grant is registered once; the same again changes nothing", () => {
@@ -378,6 +474,59 @@ test("[AUTH-31] a ledger that was stored and restored behaves as before", () => 
   assert.equal(state(again, child, clock), "parent-ended");
 });
 
+test("[AUTH-31] one state has one encoding, in whatever order its grants came", () => {
+  const { clock } = bench();
+  const signed = [10, 30, 20].map((number) =>
+    operator.sign({
+      ...grantFrom(counting(), operator, agent, { id: numbered(number) }),
+      nonce: new Uint8Array(16).fill(number),
+    }),
+  );
+  const stored = [signed, signed.toReversed()].map((given) => {
+    const ledger = new Ledger(BOOT, clock.now());
+    for (const one of given) assert.equal(ledger.issue(one, clock.now()), null);
+    return ledger.serialise();
+  });
+  assert.deepEqual(stored[0], stored[1]);
+  assert.equal(Ledger.restore(BOOT, stored[0] ?? new Uint8Array(), clock.now()).size, 3);
+});
+
+test("[AUTH-31] changes say what is new, what changed and what is forgotten, each once", () => {
+  // SECURITY: a change that is not stored is undone by a restart; one too many damages the state.
+  const { clock, ledger, put } = bench();
+  const old = put(operator, agent, { ttlMs: 4 * MINUTE_MS, maxUses: 2 });
+  ledger.takeChanges();
+  const stored = ledger.serialise();
+  const changes: Uint8Array[] = [];
+  const store = (): number => {
+    changes.push(ledger.takeChanges());
+    const restored = Ledger.restore(BOOT, stored, clock.now(), changes);
+    ledger.tick(clock.now());
+    assert.deepEqual(restored.serialise(), ledger.serialise());
+    return changes.at(-1)?.length ?? 0;
+  };
+  const nothing = store();
+  clock.pass(MINUTE_MS);
+  ledger.heartbeat(old.grant.id, agent.id, clock.now());
+  assert.ok(store() > nothing, "a heartbeat");
+  ledger.use(old.grant.id, agent.id, clock.now());
+  assert.ok(store() > nothing, "a use");
+  assert.equal(store(), nothing);
+
+  const brief = (): SignedGrant => put(operator, agent, { ttlMs: MINUTE_MS, maxUses: 5 });
+  brief();
+  const one = store();
+  ledger.use(brief().grant.id, agent.id, clock.now());
+  assert.equal(store(), one, "what is new is stored as it is now");
+  const [gone] = [brief(), clock.pass(MINUTE_MS)];
+  assert.equal(state(ledger, gone, clock), "not-registered");
+  store();
+  clock.pass(2 * MINUTE_MS);
+  ledger.tick(clock.now());
+  assert.equal(ledger.size, 0);
+  store();
+});
+
 test("[AUTH-31] time goes on while a ledger is stored", () => {
   const { clock, ledger, put } = bench();
   const signed = put(operator, agent);
@@ -441,6 +590,10 @@ test("[AUTH-33] a ledger is bounded as a whole and for each delegator", () => {
   assert.equal(ledger.issue(make(helper, agent), clock.now()), "ledger-full", "it is remembered");
   clock.pass(MINUTE_MS);
   assert.equal(ledger.issue(make(helper, agent), clock.now()), null, "it is forgotten");
+  const few = bench({ ...BOOT, maxGrantsPerDelegator: 1 });
+  few.put(operator, agent, { ttlMs: MINUTE_MS });
+  few.clock.pass(MINUTE_MS);
+  few.put(operator, agent);
 });
 
 test("[AUTH-33] chains in a ledger are as long as chains may be", () => {

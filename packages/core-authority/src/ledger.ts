@@ -75,9 +75,9 @@ export class Ledger {
   readonly #byBoot = new Deadlines();
   readonly #byWall = new Deadlines();
   #events: Ended[] = [];
-  // Ids of rows that `takeChanges` has yet to give out.
-  readonly #added = new Set<string>();
-  readonly #changed = new Set<string>();
+  // What `takeChanges` has yet to give out: rows, each in one of the sets, and ids.
+  readonly #added = new Set<Row>();
+  readonly #changed = new Set<Row>();
   readonly #forgotten = new Set<string>();
 
   readonly #options: Required<LedgerOptions>;
@@ -116,15 +116,9 @@ export class Ledger {
     const sameBoot = state.bootId === options.bootId;
     const shift = sameBoot ? 0 : ledger.#bootMs - state.bootMs;
     for (const record of state.records)
-      ledger.#hold({
-        ...record,
-        // An end that had passed by the old start's clock has passed.
-        endsBootMs: Math.max(0, record.endsBootMs + shift),
-        beatBootMs: Math.max(0, record.beatBootMs + shift),
-      });
-    if (!sameBoot)
-      for (const { id, ended } of state.records)
-        if (ended === null) ledger.#endOne(id, "rebooted", id, null);
+      // An end that had passed by the old start's clock has passed.
+      ledger.#hold({ ...record, endsBootMs: Math.max(0, record.endsBootMs + shift) });
+    if (!sameBoot) for (const { id } of state.records) ledger.#endOne(id, "rebooted", id, null);
     ledger.#sweep(now);
     return ledger;
   }
@@ -145,16 +139,14 @@ export class Ledger {
    * `serialise` has to say the rest.
    */
   takeChanges(): Uint8Array {
-    const rows = (ids: Iterable<string>): Row[] =>
-      [...ids].flatMap((id) => this.#rows.get(id) ?? []);
     const changes = encodeChanges({
       bootMs: this.#bootMs,
       floorMs: this.#floorMs,
       forgotten: [...this.#forgotten],
-      added: rows(this.#added),
-      changed: rows(this.#changed),
+      added: [...this.#added],
+      changed: [...this.#changed],
     });
-    for (const ids of [this.#forgotten, this.#added, this.#changed]) ids.clear();
+    for (const given of [this.#forgotten, this.#added, this.#changed]) given.clear();
     return changes;
   }
 
@@ -183,33 +175,32 @@ export class Ledger {
     const expiresAtMs = grant.issuedAtMs + grant.ttlMs;
     const reason = this.#issueRefusal(signed, expiresAtMs, now.wallMs);
     if (reason !== null) return reason;
-    const parent = grant.parent === null ? undefined : this.#rows.get(grant.parent);
     const left = Math.min(grant.ttlMs, Math.ceil(expiresAtMs - now.wallMs));
-    this.#hold({
+    const row: Row = {
       id: grant.id,
       parent: grant.parent,
       delegator: grant.delegator,
       delegatee: grant.delegatee,
       nonce: grant.nonce,
       signature,
-      links: (parent?.links ?? 0) + 1,
+      links: (this.#parentOf(grant)?.links ?? 0) + 1,
       expiresAtMs,
       endsBootMs: this.#bootMs + left,
       heartbeatMs: grant.heartbeatMs,
       beatBootMs: this.#bootMs,
       usesLeft: grant.maxUses,
       ended: null,
-    });
-    this.#added.add(grant.id);
+    };
+    this.#hold(row);
+    this.#added.add(row);
     return null;
   }
 
   /** The delegatee is still there. */
   heartbeat(id: string, by: string, now: Now): Reason | null {
     this.#sweep(now);
-    const row = this.#rows.get(id);
-    const reason = notLive(row);
-    if (row === undefined || reason !== null) return reason;
+    const row = this.#live(id);
+    if (typeof row === "string") return row;
     if (row.delegatee !== by) return "not-delegatee";
     row.beatBootMs = this.#bootMs;
     this.#touch(row);
@@ -219,12 +210,11 @@ export class Ledger {
   /** Whether exactly this grant is registered and alive, with all above it. */
   standing({ grant, signature }: SignedGrant, now: Now): Standing {
     this.#sweep(now);
-    const row = this.#rows.get(grant.id);
-    if (row !== undefined && !equalBytes(row.signature, signature))
+    const known = this.#rows.get(grant.id);
+    if (known !== undefined && !equalBytes(known.signature, signature))
       return { live: false, reason: "grant-differs" };
-    const reason = notLive(row);
-    if (row === undefined || reason !== null)
-      return { live: false, reason: reason ?? "not-registered" };
+    const row = this.#live(grant.id);
+    if (typeof row === "string") return { live: false, reason: row };
     return { live: true, usesLeft: row.usesLeft };
   }
 
@@ -234,9 +224,8 @@ export class Ledger {
    */
   use(id: string, by: string, now: Now): Reason | null {
     this.#sweep(now);
-    const row = this.#rows.get(id);
-    const reason = notLive(row);
-    if (row === undefined || reason !== null) return reason;
+    const row = this.#live(id);
+    if (typeof row === "string") return row;
     if (row.delegatee !== by) return "not-delegatee";
     // A grant without uses left has ended, and with it all below: each of these has one.
     const links = [row, ...this.#above(row)];
@@ -253,9 +242,8 @@ export class Ledger {
   /** Ends a grant and all below it, if the revoker is a delegator of its chain or administrator. */
   revoke(id: string, by: Revoker, now: Now): Reason | null {
     this.#sweep(now);
-    const row = this.#rows.get(id);
-    const reason = notLive(row);
-    if (row === undefined || reason !== null) return reason;
+    const row = this.#live(id);
+    if (typeof row === "string") return row;
     if (!this.#mayRevoke(row, by)) return "not-permitted";
     this.#end(id, "revoked", by.id);
     return null;
@@ -265,8 +253,7 @@ export class Ledger {
   revokeIdentity(identity: string, by: Revoker, now: Now): Reason | null {
     this.#sweep(now);
     const ids = new Set([...this.#received.of(identity), ...this.#given.of(identity)]);
-    const rows = [...ids].flatMap((id) => this.#rows.get(id) ?? []);
-    const live = rows.filter((row) => row.ended === null);
+    const live = [...ids].map((id) => this.#live(id)).filter((row) => typeof row !== "string");
     if (live.some((row) => !this.#mayRevoke(row, by))) return "not-permitted";
     if (live.length === 0 && !by.admin) return "not-permitted";
     for (const { id } of live) this.#end(id, "revoked", by.id);
@@ -289,7 +276,7 @@ export class Ledger {
     if (expiresAtMs <= this.#floorMs || grant.issuedAtMs < this.#openedAtMs) return "replayed";
     if (this.#nonces.has(toHex(grant.nonce))) return "nonce-reused";
     if (grant.parent !== null) {
-      const parent = this.#rows.get(grant.parent);
+      const parent = this.#parentOf(grant);
       if (parent === undefined) return "not-registered";
       if (parent.ended !== null) return "parent-ended";
       if (parent.delegatee !== grant.delegator) return "link-broken";
@@ -322,17 +309,18 @@ export class Ledger {
     if (dueMs > atMs) return this.#byBoot.add(dueMs, row.id);
     this.#settle(row, wallMs);
     if (this.#bootMs < row.endsBootMs) this.#byBoot.add(nextReview(row), row.id);
-    else if (wallMs < row.expiresAtMs) this.#byWall.add(row.expiresAtMs, row.id);
+    // That clock may have been set back since; if the row is forgotten, nothing comes of it.
+    else this.#byWall.add(row.expiresAtMs, row.id);
   }
 
+  /** Of a grant that is due by a clock. */
   #settle(row: Row, wallMs: number): void {
     const overByWall = wallMs >= row.expiresAtMs;
     const overByBoot = this.#bootMs >= row.endsBootMs;
     if (row.ended === null) {
       // Whichever came first by the clock that both share.
       const silent = this.#bootMs >= silentAt(row) && silentAt(row) < row.endsBootMs;
-      if (silent) this.#end(row.id, "heartbeat-missed", null);
-      else if (overByWall || overByBoot) this.#end(row.id, "expired", null);
+      this.#end(row.id, silent ? "heartbeat-missed" : "expired", null);
     }
     if (overByWall && overByBoot) this.#forget(row);
   }
@@ -348,14 +336,14 @@ export class Ledger {
     this.#byBoot.add(nextReview(row), row.id);
   }
 
-  #touch({ id }: Row): void {
-    if (!this.#added.has(id)) this.#changed.add(id);
+  #touch(row: Row): void {
+    if (!this.#added.has(row)) this.#changed.add(row);
   }
 
   #forget(row: Row): void {
     this.#rows.delete(row.id);
-    this.#changed.delete(row.id);
-    if (!this.#added.delete(row.id)) this.#forgotten.add(row.id);
+    this.#changed.delete(row);
+    if (!this.#added.delete(row)) this.#forgotten.add(row.id);
     this.#nonces.delete(toHex(row.nonce));
     this.#given.remove(row.delegator, row.id);
     this.#received.remove(row.delegatee, row.id);
@@ -391,17 +379,20 @@ export class Ledger {
   /** From the parent to the root; a living grant's are all there. */
   #above(row: Row): Row[] {
     const rows: Row[] = [];
-    let parent = this.#rows.get(row.parent ?? "");
-    while (parent !== undefined) {
-      rows.push(parent);
-      parent = this.#rows.get(parent.parent ?? "");
-    }
+    for (let above = this.#parentOf(row); above !== undefined; above = this.#parentOf(above))
+      rows.push(above);
     return rows;
   }
-}
 
-function notLive(row: Row | undefined): Reason | null {
-  return row === undefined ? "not-registered" : row.ended;
+  #parentOf({ parent }: Pick<Row, "parent">): Row | undefined {
+    return parent === null ? undefined : this.#rows.get(parent);
+  }
+
+  /** The row of a grant that is alive, or why there is none. */
+  #live(id: string): Row | Reason {
+    const row = this.#rows.get(id);
+    return row === undefined ? "not-registered" : (row.ended ?? row);
+  }
 }
 
 /** When silence ends a grant. */
