@@ -85,6 +85,9 @@ export type Answer = { readonly type: "reply" | "denial"; readonly payload: Uint
 
 type Seal = (body: Uint8Array) => Uint8Array;
 
+/** What is known before the outcome is. */
+type Unfinished = Omit<AuditRecord, "outcome">;
+
 // First byte of a sealed reply's body.
 const RESULT = 0;
 const DENIAL = 1;
@@ -234,11 +237,10 @@ export class Dispatcher<Owner extends string> {
   }
 
   /** A refusal stands whether or not it can be recorded. */
-  async #record(record: AuditRecord, outcome: string): Promise<void> {
+  async #record(record: Unfinished, outcome: string): Promise<void> {
     try {
       await this.#append([{ ...record, outcome }]);
-    } catch (cause) {
-      if (!(cause instanceof Denial)) throw cause;
+    } catch {
       this.#options.log("warn", "refusal not recorded", { action: record.action, outcome });
     }
   }
@@ -280,10 +282,9 @@ function refusedAs(refusal: Denial): string {
   return `refused:${refusal.code}${reason}`;
 }
 
-function blank(row: Request, header: RoutedHeader, identity: Identity | null): AuditRecord {
+function blank(row: Request, header: RoutedHeader, identity: Identity | null): Unfinished {
   return {
     action: row.name,
-    outcome: "",
     profile: null,
     object: null,
     session: header.sender.session,
