@@ -471,6 +471,19 @@ test("where no memory is left to open a call, it is busy, and nobody's forgery",
   assert.equal(place.records[0]?.outcome, "refused:seal-full");
 });
 
+test("what else goes wrong while a call is opened is not taken for a want of memory", async () => {
+  const failing = (): never => {
+    throw new Error("a bug of ours");
+  };
+  const place = world({ suite: { ...nodeSuite, x25519: failing } });
+  const header = headerOf("secret.get", operator, place.clock);
+  const { id, tag, sender } = header;
+  const caller = new SealedCaller(nodeSuite, strangerKeys, ownerKeys.publicKey);
+  const request = caller.seal({ session: sender.session, id, tag }, new Uint8Array(9));
+  await assert.rejects(place.dispatcher.answer(header, request.payload), /a bug of ours/);
+  assert.deepEqual(place.records, []);
+});
+
 const exhausted = (): never => {
   throw Object.assign(new Error("exhausted"), { code: "ERR_SESAME_LOCKED_MEMORY" });
 };

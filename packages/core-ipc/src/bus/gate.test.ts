@@ -106,6 +106,19 @@ test("[BLOCK-4] who is blocked while somebody is asked gets nothing either", asy
   }
 });
 
+test("[PANIC-1] a panic that begins while somebody is asked ends the call", async () => {
+  // SECURITY: a call that waits for its approval would get past the panic.
+  for (const when of CONDITIONS) {
+    let isPanic = false;
+    const { options } = open();
+    const begin = (): void => {
+      isPanic = true;
+    };
+    const gate: GateOptions = { ...options, [when]: begin, panic: () => isPanic };
+    await assert.rejects(admit(gate, asked("secret.get", other)), { code: "panic" });
+  }
+});
+
 test("[OWNER-5] who is enrolled for it needs no grant, and passes the conditions all the same", async () => {
   const { options, questions } = open();
   const permit = await admit(options, asked("secret.get", reader));
@@ -182,6 +195,19 @@ test("[OWNER-1] who is not registered passes where nothing is needed, whatever t
   const permit = await admit({}, free);
   assert.ok(permit.covers("anything"));
   assert.deepEqual(permit.drawn(), []);
+  const { options, questions } = open();
+  await admit({ ...options, blocked: ({ name }) => name === "" }, free);
+  assert.deepEqual(questions, [], "there is nobody whom a condition could be about");
+});
+
+test("[OWNER-5] a condition is told who asks for what, and what the caller's grants cover", async () => {
+  const { options } = open();
+  const told: unknown[] = [];
+  const call = asked("secret.get", other);
+  const policy: GateOptions["policy"] = ({ covers, ...rest }) =>
+    void told.push(rest, covers("a"), covers("b"));
+  await admit({ ...options, policy }, call);
+  assert.deepEqual(told, [{ ...call, identity: other }, true, false]);
 });
 
 test("[OWNER-1] where an owner goes by no grants, enrolment decides", async () => {
