@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { nodeSuite } from "@sesame/core-crypto/node";
 import { toHex, type Checkpoint } from "@sesame/core-types";
 import { Batch } from "./batch.ts";
+import { ORIGIN } from "./chain.ts";
 import { parseEntry } from "./entry.ts";
 import { exportAudit } from "./export.ts";
 import { loadHashers } from "./io/hashers.ts";
@@ -187,6 +188,7 @@ test("[AUDIT-42] a change of key that the record does not know, goes back or sta
   const cases: [RegExp, number, (batch: Batch) => void][] = [
     [/does not come after/, 1, (batch) => change(batch, toHex(PUBLIC[2] as Uint8Array))],
     [/does not come after/, 1, (batch) => change(batch, toHex(PUBLIC[0] as Uint8Array))],
+    [/does not come after/, 1, (batch) => change(batch, toHex(PUBLIC[1] as Uint8Array))],
     [
       /belongs where a segment begins/,
       1,
@@ -201,6 +203,23 @@ test("[AUDIT-42] a change of key that the record does not know, goes back or sta
     const report = await verified(files, 1);
     assert.match(report.firstBad?.reason ?? "good", reason);
   }
+});
+
+// SECURITY: a log would begin under a former key, and its first entry make it look like the present.
+test("[AUDIT-42] no key is changed before one is in force", async () => {
+  const { entry: hasher } = await loadHashers("blake3");
+  const batch = new Batch({ ...OWNER, ...keysOf(1), hasher }, ORIGIN);
+  const installation = toHex(OWNER.installationId);
+  batch.control(START_MS, { type: "genesis", version: 1, algorithm: "blake3", installation });
+  batch.control(START_MS, { type: "key", key: toHex(PUBLIC[1] as Uint8Array) });
+  batch.checkpoint(START_MS);
+  const report = await verified(MemoryFiles.of(new Map([[segmentName(1), batch.toBytes()]])), 1);
+  assert.deepEqual(report.firstBad, {
+    segment: 1,
+    line: 2,
+    sequence: 2,
+    reason: "it names a key that does not come after the one in force",
+  });
 });
 
 test("[AUDIT-42] a new key without its checkpoint is refused", async () => {

@@ -437,13 +437,14 @@ const UNOPENED: readonly [what: string, segments: readonly Line[][], where: Foun
 ];
 
 for (const [what, segments, [segment, line, reason]] of UNOPENED)
-  test(`[AUDIT-46] a segment with ${what} is refused`, async () => {
+  test(`[AUDIT-46] ${what}: the segment is refused`, async () => {
     // SECURITY: whoever may write the directory could put a log there that nobody ever signed.
     assert.equal((await verifyIn(await logOf([[], [SEGMENT, TORN, CHECKPOINT, EVENT]]))).ok, true);
     const report = await verifyIn(await logOf(segments));
     assert.equal(report.ok, false);
     assert.deepEqual([report.firstBad?.segment, report.firstBad?.line], [segment, line]);
-    assert.match(report.firstBad?.reason ?? "", reason);
+    assert.equal(report.firstBad?.sequence, report.lastSequence + 1);
+    assert.match(report.firstBad.reason, reason);
   });
 
 test("[AUDIT-28] a log that is not there is not good", async () => {
@@ -479,6 +480,36 @@ test("[AUDIT-6] a line that is too long is bad, however good its hash", async ()
   assert.match(endless.firstBad?.reason ?? "", /longer than 16384 bytes/);
 });
 
+test("[AUDIT-6] a line may have 16384 bytes and not one more", async () => {
+  const files = await logOf([[GENESIS, CHECKPOINT, { ...EVENT, object: "" }]]);
+  const [, , shortest = ""] = linesOf(files.get(FIRST));
+  const room = 16_384 - Buffer.byteLength(shortest);
+  const ofSize = (more: number): Promise<MemoryFiles> =>
+    logOf([[GENESIS, CHECKPOINT, { ...EVENT, object: "x".repeat(room + more) }]]);
+  assert.equal((await verifyIn(await ofSize(0))).ok, true);
+  const { firstBad } = await verifyIn(await ofSize(1));
+  assert.deepEqual([firstBad?.line, firstBad?.sequence], [3, null]);
+});
+
+test("[AUDIT-25] the first bad entry is named with the number that it bears", async () => {
+  const files = await logOf([[GENESIS, CHECKPOINT, EVENT, EVENT, CHECKPOINT]]);
+  const lines = linesOf(files.get(FIRST));
+  const elsewhere = { ...GENESIS, installation: "0".repeat(32) };
+  const others = linesOf((await logOf([[elsewhere, CHECKPOINT, EVENT]])).get(FIRST));
+  const [, , third = "", fourth = ""] = lines;
+  const cases: readonly [sequence: number, RegExp, changed: readonly string[]][] = [
+    [3, /own hash: it was changed/, lines.with(2, third.replace("operator", "somebody"))],
+    [4, /follows entry 2: entries were removed, added or moved/, lines.toSpliced(2, 1)],
+    [3, /does not continue the entry before it/, lines.with(2, others[2] ?? "")],
+    [4, /follows entry 2/, lines.with(2, fourth)],
+  ];
+  for (const [sequence, reason, changed] of cases) {
+    const { firstBad } = await verifyBytes(join(changed));
+    assert.deepEqual([firstBad?.line, firstBad?.sequence], [3, sequence]);
+    assert.match(firstBad?.reason ?? "", reason);
+  }
+});
+
 test("[AUDIT-9] a control entry with anything else in it is refused", async () => {
   // SECURITY: text beside a signature could be taken for what was signed.
   const { entry: hasher } = await loadHashers("blake3");
@@ -499,8 +530,8 @@ test("[AUDIT-9] a control entry with anything else in it is refused", async () =
     assert.notEqual(changed, hashed);
     const hashOf = Buffer.from(hasher.ofText(changed)).toString("hex");
     const report = await verifyBytes(join(lines.with(1, lineText(changed, hashOf))));
-    assert.equal(report.firstBad?.line, 2);
-    assert.match(report.firstBad.reason, /not a control entry/);
+    assert.deepEqual([report.firstBad?.line, report.firstBad?.sequence], [2, 2]);
+    assert.match(report.firstBad?.reason ?? "", /not a control entry/);
   }
 });
 
