@@ -241,6 +241,29 @@ test("[AUDIT-12] an unsigned entry waits 10 minutes for its checkpoint at most",
   assert.equal(timers.length, 0);
 });
 
+test("[AUDIT-12] entries that an earlier writer left unsigned count, and wait no longer", async () => {
+  const files = new MemoryFiles();
+  const killed = await open("", { files, limits: { checkpointEntries: 5 } });
+  await appendMany(killed, 3);
+  const timers: number[] = [];
+  const schedule = (ms: number): (() => void) => {
+    timers.push(ms);
+    return () => undefined;
+  };
+  const log = await open("", {
+    files: files.afterKill(),
+    schedule,
+    limits: { checkpointEntries: 5 },
+  });
+  assert.deepEqual(timers, [600_000]);
+  const made: number[] = [];
+  log.onCheckpoint(({ sequence }) => made.push(sequence));
+  await log.append(EVENT);
+  await log.append(EVENT);
+  await log.close();
+  assert.deepEqual(made, [7]);
+});
+
 test("[AUDIT-12] without entries since the last one no checkpoint is added", async () => {
   const files = new MemoryFiles();
   const log = await open("", { files });
@@ -442,6 +465,30 @@ test("[AUDIT-20] a second writer is noticed", async () => {
   await other.close();
   assert.equal((await verifyIn(files)).ok, true);
 });
+
+for (const [what, change] of [
+  ["cut back", (bytes: Buffer) => bytes.subarray(0, bytes.lastIndexOf(0x0a, -2) + 1)],
+  ["written over", (bytes: Buffer) => Buffer.concat([bytes.subarray(0, -9), Buffer.alloc(9, "x")])],
+] as const)
+  test(`[AUDIT-20] a segment ${what} between a failure and the next write stops it`, async () => {
+    // SECURITY: who fills the disk for a moment could take entries away, and the writer would carry
+    // on as if they had never been acknowledged.
+    const files = new MemoryFiles();
+    const log = await open("", { files });
+    await appendMany(log, 3);
+    files.mishap = (operation) => {
+      if (operation === "write") throw fsError("ENOSPC");
+    };
+    await assert.rejects(log.append(EVENT), { exit: "io" });
+    files.mishap = () => undefined;
+    const changed = change(files.get(FIRST));
+    files.put(FIRST, changed);
+    await assert.rejects(log.append(EVENT), { exit: "integrity", message: /somebody else/ });
+    assert.equal(log.writable, false);
+    assert.deepEqual([await files.list(), files.get(FIRST)], [[FIRST], changed]);
+    await log.close();
+    assert.equal(files.opened, 0);
+  });
 
 test("close waits for what was appended; nothing is taken after it", async (t) => {
   const dir = await makeDirectory(t);

@@ -244,7 +244,7 @@ class Log implements AuditLog {
     // acknowledged goes before anything is read back.
     const { durable } = this.#state;
     if (durable !== null) await cut(this.#files, durable.segment, durable.length);
-    const tip = await recover(this.#files, this.#owner);
+    const tip = await recover(this.#files, this.#owner, durable);
     this.#advance(tip);
     return tip;
   }

@@ -251,29 +251,55 @@ async function threeSegments(): Promise<Map<string, Buffer>> {
   return new Map(SEGMENTS.map((name) => [name, Buffer.from(files.get(name))]));
 }
 
-function change(log: Map<string, Buffer>, name: string, by: (bytes: Buffer) => Buffer): void {
+const linesOf = (bytes: Buffer): string[] => bytes.toString("latin1").split(/(?<=\n)/);
+
+type Damaging = readonly [what: string, damage: (log: Map<string, Buffer>) => void, reason: RegExp];
+const DAMAGES: readonly Damaging[] = [
+  ["the last segment is garbage", (log) => log.set(LAST, GARBAGE), /3 does not begin as one/],
+  ["the last segment is empty", (log) => log.set(LAST, Buffer.alloc(0)), /does not begin as one/],
+  [
+    "the last segment is the first",
+    (log) => log.set(LAST, bytesOf(log, FIRST)),
+    /not begin as one/,
+  ],
+  [
+    "the last segment is the one before it",
+    (log) => log.set(LAST, bytesOf(log, "000002.jsonl")),
+    /not begin as one/,
+  ],
+  ["the genesis entry is gone", (log) => log.set(FIRST, GARBAGE), /not a genesis entry/],
+  ["the first segment is missing", (log) => log.delete(FIRST), /segment 1 is missing/],
+  ["a segment is missing", (log) => log.delete("000002.jsonl"), /segment 2 is missing/],
+  [
+    "no checkpoint is in reach",
+    (log) => log.set(LAST, Buffer.concat([bytesOf(log, LAST), Buffer.alloc(RECOVERY_BYTES)])),
+    /damaged before its last checkpoint/,
+  ],
+  [
+    "no checkpoint is left",
+    (log) => {
+      const text = bytesOf(log, LAST).toString("latin1");
+      log.set(LAST, Buffer.from(text.replaceAll('"signature":"', '"signature":"0'), "latin1"));
+    },
+    /has no checkpoint where it begins/,
+  ],
+  [
+    "the checkpoint where the last segment begins is gone",
+    (log) => {
+      const lines = linesOf(bytesOf(log, LAST));
+      log.set(LAST, Buffer.from(lines.toSpliced(1, 1).join(""), "latin1"));
+    },
+    /has no checkpoint where it begins/,
+  ],
+];
+
+function bytesOf(log: ReadonlyMap<string, Buffer>, name: string): Buffer {
   const bytes = log.get(name);
   assert.ok(bytes);
-  log.set(name, by(bytes));
+  return bytes;
 }
 
-const DAMAGES: Record<string, (log: Map<string, Buffer>) => void> = {
-  "the last segment is garbage": (log) => log.set(LAST, GARBAGE),
-  "the last segment is empty": (log) => log.set(LAST, Buffer.alloc(0)),
-  "the last segment is another": (log) => log.set(LAST, log.get(FIRST) ?? GARBAGE),
-  "the genesis entry is gone": (log) => log.set(FIRST, GARBAGE),
-  "the first segment is missing": (log) => log.delete(FIRST),
-  "a segment is missing": (log) => log.delete("000002.jsonl"),
-  "no checkpoint is in reach": (log) =>
-    change(log, LAST, (bytes) => Buffer.concat([bytes, Buffer.alloc(RECOVERY_BYTES)])),
-  "no checkpoint is left": (log) =>
-    change(log, LAST, (bytes) => {
-      const text = bytes.toString("latin1").replaceAll('"signature":"', '"signature":"0');
-      return Buffer.from(text, "latin1");
-    }),
-};
-
-for (const [what, damage] of Object.entries(DAMAGES))
+for (const [what, damage, reason] of DAMAGES)
   test(`[AUDIT-24] ${what}: nothing is touched and nothing is recorded`, async () => {
     // SECURITY: repairing what an attacker damaged would destroy the evidence.
     const log = await threeSegments();
@@ -282,6 +308,7 @@ for (const [what, damage] of Object.entries(DAMAGES))
     const opened = await open("", { files });
     assert.equal(opened.writable, false);
     assert.equal(opened.fault?.exit, "integrity");
+    assert.match(opened.fault.message, reason);
     assert.match(opened.fault.hint, /sesame audit verify/);
     await assert.rejects(opened.append(EVENT), { exit: "integrity" });
     await assert.rejects(opened.checkpoint(), { exit: "integrity" });
@@ -298,6 +325,18 @@ test("[AUDIT-24] a log of another key is not continued", async () => {
   const publicKey = OWNER.suite.ed25519PublicKey(STRANGER);
   const opened = await open("", { files: MemoryFiles.of(log), publicKey });
   assert.equal(opened.fault?.exit, "integrity");
+});
+
+test("[AUDIT-21] a writer goes on from a checkpoint that lies far back", async () => {
+  const files = new MemoryFiles();
+  const log = await open("", { files, algorithm: "sha256" });
+  const large = "x".repeat(16_000);
+  await Promise.all(Array.from({ length: 200 }, () => log.append({ ...SHORT, object: large })));
+  const left = files.afterKill();
+  assert.ok(left.get(FIRST).length > 3_000_000);
+  const again = await open("", { files: left });
+  assert.deepEqual([again.fault, again.sequence], [null, log.sequence]);
+  assert.deepEqual(await left.list(), [FIRST]);
 });
 
 test("opening reads the end of a large segment, not all of it", async () => {

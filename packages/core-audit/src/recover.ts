@@ -69,8 +69,15 @@ export class Damage extends Error {
   override readonly name = "Damage";
 }
 
-/** @throws {Damage} and what the file system throws */
-export async function recover(files: AuditFiles, owner: Owner): Promise<Tip> {
+/**
+ * @param durable - what this writer knows to be on disk, if it has written
+ * @throws {Damage} and what the file system throws
+ */
+export async function recover(
+  files: AuditFiles,
+  owner: Owner,
+  durable: Pick<Tip, "segment" | "head"> | null,
+): Promise<Tip> {
   await files.prepare();
   const names = (await files.list()) ?? [];
   for (const name of names) if (isDraft(name)) await files.remove(name);
@@ -87,6 +94,8 @@ export async function recover(files: AuditFiles, owner: Owner): Promise<Tip> {
   const hashers = await loadHashers(await genesisAlgorithm(files, owner));
   const rules = { ...owner, hasher: hashers.entry };
   const end = await findEnd(files, rules, last);
+  if (durable?.segment === last && durable.head.hash !== end.head.hash)
+    throw new Damage("somebody else writes into it");
   const maker = { ...owner, hasher: hashers.entry };
   const isPresent = end.signer === keysOf(owner).length - 1;
   const change = isPresent ? [] : [keyChange(owner)];
@@ -277,7 +286,7 @@ function endOf(
   const place = { segment, isFirst: false };
   for (let end = tail.lastIndexOf(LINE_FEED); end > 0;) {
     const start = tail.lastIndexOf(LINE_FEED, end - 1) + 1;
-    const before = start > 0 ? claimedReach(tail.toString("utf8", start, end)) : null;
+    const before = claimedReach(tail.toString("utf8", start, end));
     const reader = before && new ChainReader(rules, before, signer);
     if (reader?.accept(tail, start, end, place) === null) {
       let at = end + 1;
