@@ -122,7 +122,9 @@ function rates() {
     row(kind, ...classes.map((name) => limit[name] ?? "no limit")),
   );
   const meanings = Object.entries(RATE_CLASSES).map(([name, what]) => `${code(name)}: ${what}`);
-  return `${table(["kind of identity", ...classes.map(code)], rows)}\n\n${meanings.join("; ")}. Kinds that need none are not counted.`;
+  const atLength = Object.entries(MESSAGES).filter(([, kind]) => kind.atLength === true);
+  const long = atLength.map(([name]) => code(name)).join(", ");
+  return `${table(["kind of identity", ...classes.map(code)], rows)}\n\n${meanings.join("; ")} (${long}). Other kinds that need none are not counted.`;
 }
 
 function rules() {

@@ -267,6 +267,8 @@ type RequestRow<P, R, O extends string> = {
   readonly inPanic: boolean;
   /** To be enrolled with what it needs is not enough: grants have to cover it. */
   readonly byGrant: boolean;
+  /** The answer may be long: it is counted, whatever the kind needs. docs/PROTOCOL.md, Rates. */
+  readonly atLength: boolean;
   /** No policy holds it back: it locks, shows the state, or mends. docs/POLICY.md, Owners. */
   readonly repair: boolean;
   readonly params: Schema<P>;
@@ -282,17 +284,18 @@ type EventRow<P> = {
   readonly params: Schema<P>;
 };
 
+const NEVER = { inPanic: false, byGrant: false, atLength: false, repair: false };
+
 function request<P, R, const O extends string>(
-  row: Omit<RequestRow<P, R, O>, "form" | "deadlineMs" | "inPanic" | "byGrant" | "repair"> & {
+  row: Omit<RequestRow<P, R, O>, "form" | "deadlineMs" | keyof typeof NEVER> & {
     readonly deadlineMs?: number;
     readonly inPanic?: boolean;
     readonly byGrant?: boolean;
+    readonly atLength?: boolean;
     readonly repair?: boolean;
   },
 ): RequestRow<P, R, O> {
-  const never = { inPanic: false, byGrant: false, repair: false };
-  const usual = { deadlineMs: DEFAULT_DEADLINE_MS, ...never };
-  return { form: "request", ...usual, ...row };
+  return { form: "request", deadlineMs: DEFAULT_DEADLINE_MS, ...NEVER, ...row };
 }
 
 function event<P>(row: Omit<EventRow<P>, "form">): EventRow<P> {
@@ -946,6 +949,7 @@ export const MESSAGES = {
     audit: "refused",
     idempotent: true,
     inPanic: true,
+    atLength: true,
     params: nothing,
     result: certificatesSchema,
   }),

@@ -6,7 +6,7 @@ import type { IdentityKind } from "./identity.ts";
 /** What calls are counted together, and what their kinds need. */
 export const RATE_CLASSES = {
   secrets: "kinds that need `secret-read` or `secret-use`",
-  other: "kinds that need another capability",
+  other: "kinds that need another capability, and those that answer at length",
 } as const;
 export type RateClass = keyof typeof RATE_CLASSES;
 
@@ -28,8 +28,14 @@ export const RATE_LIMITS: Readonly<
   extension: PROGRAM,
 };
 
-/** The class of a kind by what it needs; kinds that need no capability are not counted. */
-export function rateClassOf(needs: Capability | "daemon" | null): RateClass | null {
-  if (needs === null || needs === "daemon") return null;
+/** The class of a kind. One that needs no capability is counted only where its answer is long. */
+export function rateClassOf({
+  needs,
+  atLength,
+}: {
+  readonly needs: Capability | "daemon" | null;
+  readonly atLength: boolean;
+}): RateClass | null {
+  if (needs === null || needs === "daemon") return atLength ? "other" : null;
   return needs === "secret-read" || needs === "secret-use" ? "secrets" : "other";
 }

@@ -12,8 +12,8 @@ export type RateLimit = (row: Request, identity: Identity) => void;
  */
 export function rateLimit({ monotonicMs }: Pick<Clock, "monotonicMs">): RateLimit {
   const windows = new RateWindows();
-  return ({ needs }, { id, kind }) => {
-    const counted = rateClassOf(needs);
+  return (row, { id, kind }) => {
+    const counted = rateClassOf(row);
     const limit = counted === null ? null : RATE_LIMITS[kind][counted];
     if (limit === null) return;
     const wait = windows.take(`${counted} ${id}`, limit, monotonicMs());
