@@ -54,6 +54,9 @@ export const MAX_SEEN_CALLS = 65_536;
 /** End-to-end sessions that an owner keeps; the oldest is dropped. */
 export const MAX_SEALED_SESSIONS = 1_024;
 
+/** Milliseconds until a log that was found changed is read again for a score. */
+export const SCORE_AGAIN_MS = 60_000;
+
 /** Milliseconds over which calls are counted. */
 export const RATE_WINDOW_MS = 60_000;
 /** Requests within RATE_WINDOW_MS of all unregistered connections of one user. */

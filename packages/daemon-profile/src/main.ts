@@ -148,7 +148,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
       return report.gaps.length > 0 ? "torn" : "whole";
     },
     proofs: (name) => bus.trustOf(name).map(({ trust }) => trust.authentication),
-    wallMs: clock.wallMs,
+    clock,
   });
   const scoreOf = async (name: string): Promise<number | null> => {
     try {

@@ -6,6 +6,7 @@ import {
   type Evidence,
   type WatchOptions,
 } from "@sesame/core-audit";
+import { limits, type Clock } from "@sesame/core-types";
 
 export type ScoresOptions = {
   /** What the signed record says; asked anew for each entry. */
@@ -16,10 +17,15 @@ export type ScoresOptions = {
   readonly verify: () => Promise<Evidence["log"]>;
   /** How the live connections of an identity proved who it is. */
   readonly proofs: (name: string) => Evidence["proofs"];
-  readonly wallMs: () => number;
+  readonly clock: Clock;
 };
 
-type Known = { readonly conducts: Conducts; readonly log: Evidence["log"] };
+type Known = {
+  readonly conducts: Conducts;
+  readonly log: Evidence["log"];
+  /** By the monotonic clock: when the log is read again. */
+  readonly untilMs: number;
+};
 
 /**
  * Scores of identities, out of the log that this daemon writes. The log is read when the first one
@@ -39,8 +45,10 @@ export class Scores {
 
   /** An entry that was just recorded. */
   take(entry: AuditEntry): void {
-    if (this.#known !== null) this.#known.conducts.take(entry);
-    else if (this.#reading !== null) this.#meanwhile.push(entry);
+    if (this.#reading !== null) this.#meanwhile.push(entry);
+    // What is in a log that was changed counts for nothing.
+    else if (this.#known !== null && this.#known.log !== "changed")
+      this.#known.conducts.take(entry);
   }
 
   /**
@@ -49,8 +57,10 @@ export class Scores {
    * @throws what reading the log throws; the next question reads it again
    */
   async of(name: string): Promise<number> {
-    const { conducts, log } = this.#known ?? (await this.#read());
-    const nowMs = this.#options.wallMs();
+    const { monotonicMs, wallMs } = this.#options.clock;
+    const isDue = this.#known === null || monotonicMs() >= this.#known.untilMs;
+    const { conducts, log } = isDue ? await this.#read() : (this.#known as Known);
+    const nowMs = wallMs();
     const conduct = conducts.of(name, nowMs);
     const findings = conducts.findings(name);
     const proofs = this.#options.proofs(name);
@@ -66,17 +76,20 @@ export class Scores {
   }
 
   async #readOnce(): Promise<Known> {
+    this.#known = null;
     const log = await this.#options.verify();
     const conducts = new Conducts(this.#options.record);
-    // What is in a log that was changed counts for nothing.
-    if (log === "changed") return { conducts, log };
+    if (log === "changed") {
+      // It may be mended, and reading it costs seconds.
+      const untilMs = this.#options.clock.monotonicMs() + limits.SCORE_AGAIN_MS;
+      return (this.#known = { conducts, log, untilMs });
+    }
     let last = 0;
     for await (const entry of this.#options.entries()) {
       conducts.take(entry);
       last = entry.seq;
     }
     for (const entry of this.#meanwhile) if (entry.seq > last) conducts.take(entry);
-    this.#known = { conducts, log };
-    return this.#known;
+    return (this.#known = { conducts, log, untilMs: Number.POSITIVE_INFINITY });
   }
 }
