@@ -3,6 +3,7 @@ import { after, describe, test } from "node:test";
 import { eventually } from "../helpers/eventually.ts";
 import { PASSWORD, type Ran } from "../helpers/home.ts";
 import { Machine, type As } from "../helpers/machine.ts";
+import { DAEMON_FLAGS } from "../../packages/cli/src/node-flags.ts";
 import { renderUnits } from "../../packages/cli/src/systemd/units.ts";
 
 const USER = 4242;
@@ -232,7 +233,7 @@ describe("sesame daemon install", { skip }, () => {
     await machine().must(["journalctl", "--sync"]);
     assert.equal(
       await machine().must(["journalctl", ...match]),
-      `--disable-sigusr1 --no-warnings ${bundles}/daemon-profile.mjs`,
+      `${DAEMON_FLAGS.join(" ")} ${bundles}/daemon-profile.mjs`,
     );
   });
 });

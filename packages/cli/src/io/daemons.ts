@@ -1,13 +1,12 @@
 import { dirname, join } from "node:path";
 import { moveIntoDirectory, type Paths } from "@sesame/core-ipc/daemon";
 import { DAEMONS, Fault, type Identity } from "@sesame/core-types";
+import { DAEMON_FLAGS, NODE_FLAGS } from "../node-flags.ts";
 import { holderOf } from "../supervisor/lock-file.ts";
 import { startDetached, type Started } from "../supervisor/start.ts";
 import { isManaged } from "../systemd/managed.ts";
 
 const START_TIMEOUT_MS = 20_000;
-// SIGUSR1 would open Node's inspector to every process of this user.
-export const NODE_FLAGS = ["--disable-sigusr1", "--no-warnings"];
 
 /** Folder of the bundles: this program and the daemons lie side by side. */
 export function bundles(): string {
@@ -22,7 +21,7 @@ export function daemonCommands(
   return present.map((name) => ({
     name,
     command: process.execPath,
-    args: [...NODE_FLAGS, join(bundles(), `${name}.mjs`)],
+    args: [...DAEMON_FLAGS, join(bundles(), `${name}.mjs`)],
   }));
 }
 

@@ -19,7 +19,8 @@ import {
 } from "@sesame/core-ipc/daemon";
 import { Denial, Fault, fromHex, toHex } from "@sesame/core-types";
 import { daemonFolders } from "../folders.ts";
-import { bundles, moveDaemonKeys, NODE_FLAGS } from "../io/daemons.ts";
+import { bundles, moveDaemonKeys } from "../io/daemons.ts";
+import { NODE_FLAGS } from "../node-flags.ts";
 import { run } from "../io/run.ts";
 import { SUITE } from "../members.ts";
 import type { Account } from "./account.ts";

@@ -7,6 +7,7 @@ import {
   VAULT_OWNER,
   type ExitClass,
 } from "@sesame/core-types";
+import { DAEMON_FLAGS, NODE_FLAGS } from "../node-flags.ts";
 import {
   ALERTS_SERVICE,
   BUS_SERVICE,
@@ -118,7 +119,7 @@ export const USER_MODE: Mode = {
       // What it starts is the user's own program, which may need whatever the user may.
       Service: [
         ["Type", "exec"],
-        ["ExecStart", `${nodeOn(program, "sesame.cjs")} alerts run`],
+        ["ExecStart", `${nodeOn(program, NODE_FLAGS, "sesame.cjs")} alerts run`],
         ["UnsetEnvironment", LOADERS],
         ["Restart", "on-failure"],
         ["RestartSec", "10"],
@@ -262,9 +263,8 @@ const RESTARTS: Directives = [
   ["StartLimitBurst", "5"],
 ];
 
-/** SIGUSR1 would open Node's inspector to every process of this user. */
-function nodeOn({ node, bundles }: Program, bundle: string): string {
-  return `:${quoted(node)} --disable-sigusr1 --no-warnings ${quoted(`${bundles}/${bundle}`)}`;
+function nodeOn({ node, bundles }: Program, flags: readonly string[], bundle: string): string {
+  return `:${quoted(node)} ${flags.join(" ")} ${quoted(`${bundles}/${bundle}`)}`;
 }
 
 function exitsOf(...exits: readonly ExitClass[]): string {
@@ -281,7 +281,7 @@ function running(program: Program, { runtime }: Mode, daemon: string): Directive
   return [
     ["Type", "notify"],
     ["NotifyAccess", "main"],
-    ["ExecStart", nodeOn(program, `${daemon}.mjs`)],
+    ["ExecStart", nodeOn(program, DAEMON_FLAGS, `${daemon}.mjs`)],
     ["UnsetEnvironment", LOADERS],
     ["Restart", "on-failure"],
     ["RestartSec", "1"],
