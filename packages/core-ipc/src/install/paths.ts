@@ -1,5 +1,5 @@
 import { realpathSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { homedir } from "node:os";
 import { Fault } from "@sesame/core-types";
 import { loadSuite, SYSTEM_FOLDER } from "./system-suite.ts";
@@ -147,7 +147,7 @@ function filesIn(places: Places): Omit<Paths, "system"> {
     secretsLock: join(runtime, "secrets.lock"),
     launcherLock: join(runtime, "launcher.lock"),
     supervisorLock: join(runtime, "supervisor.lock"),
-    recordLock: join(runtime, "record.lock"),
+    recordLock: join(dirname(places.installation), "record.lock"),
     log: join(state, "daemons.log"),
   };
 }

@@ -1,6 +1,6 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { EXIT_CODES, Fault, type Clock, type Log } from "@sesame/core-types";
 import type { Suite } from "@sesame/core-crypto";
 import {
@@ -39,6 +39,8 @@ export type DaemonSpec = {
   readonly name: string;
   /** Only one process may hold it. */
   readonly lock: (paths: Paths) => string;
+  /** That of its directories which nobody else works in, whatever the runtime directory is. */
+  readonly home: (paths: Paths) => string;
   /** Where its keys lie. */
   readonly keys: (paths: Paths) => string;
   /** Directories that it works in besides the runtime directory; made before it is confined. */
@@ -82,7 +84,15 @@ export async function runDaemon(spec: DaemonSpec): Promise<void> {
     if (syscalls !== null) enterSandbox(rulesOf(spec, paths));
     harden({ noNewPrivs: true });
     const suite = secureSuite(log);
-    takeLock(spec.lock(paths), spec.name);
+    takeLock(spec.lock(paths), (pid) => {
+      const hint = "`sesame daemon stop` stops it";
+      return new Fault("exists", `${spec.name} is running already${pid}`, hint);
+    });
+    takeLock(join(spec.home(paths), "daemon.lock"), (pid) => {
+      const where = "with another runtime directory";
+      const hint = `set XDG_RUNTIME_DIR as it is set there; it is not ${dirname(paths.runtime)}`;
+      return new Fault("config", `${spec.name} is running already${pid}, ${where}`, hint);
+    });
     const clock = { wallMs: Date.now, monotonicMs: () => performance.now() };
     running = await spec.start({ paths, suite, clock, log, fail });
     if (syscalls !== null) restrict(syscalls);
@@ -140,8 +150,12 @@ function restrict(profile: SyscallProfile): void {
     );
 }
 
-/** Held by the descriptor until the process ends, however it ends. */
-function takeLock(path: string, name: string): void {
+/**
+ * Held by the descriptor until the process ends, however it ends.
+ *
+ * @param taken - what is thrown while another process has it, with its pid if it is known
+ */
+function takeLock(path: string, taken: (pid: string) => Fault): void {
   let fd: number;
   try {
     fd = openSync(path, "a", 0o600);
@@ -151,11 +165,7 @@ function takeLock(path: string, name: string): void {
   if (tryLock(fd)) return;
   const holder = lockHolder(fd);
   closeSync(fd);
-  throw new Fault(
-    "exists",
-    `${name} is running already${holder === null ? "" : ` (pid ${holder})`}`,
-    "`sesame daemon stop` stops it",
-  );
+  throw taken(holder === null || holder === 0 ? "" : ` (pid ${holder})`);
 }
 
 /** Under a supervisor: ends with it, however it ends. */
