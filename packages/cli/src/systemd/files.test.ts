@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { Fault } from "@sesame/core-types";
 import { removeUnits, writeUnits } from "./files.ts";
@@ -31,6 +39,16 @@ test("the daemons are wanted at login", (t) => {
   writeUnits(folder, UNITS);
   const wanted = join(folder, "default.target.wants", "sesame-headless.target");
   assert.match(readFileSync(wanted, "utf8"), /^WantedBy=default\.target$/m);
+});
+
+test("nobody else can write where units lie, whatever the umask", (t) => {
+  // SECURITY: another user of the machine would put a unit there that runs as this one.
+  const folder = unitFolder(t);
+  const before = process.umask(0);
+  t.after(() => process.umask(before));
+  writeUnits(folder, UNITS);
+  for (const path of [dirname(folder), folder, join(folder, "default.target.wants")])
+    assert.equal(statSync(path).mode & 0o022, 0, path);
 });
 
 test("a file that is not ours stops everything before the first write", (t) => {

@@ -9,6 +9,8 @@ const MAX_UNIT_BYTES = 65_536;
 // What `systemctl enable` makes of WantedBy=default.target: the daemons start with the login.
 const WANTED = "default.target.wants";
 const WANTED_LINK = `../${TARGET}`;
+// Whatever the umask: who can write there has programs run as this user.
+const FOLDER_MODE = 0o755;
 
 /**
  * Brings unit files into a user's folder and enables the target.
@@ -19,7 +21,7 @@ const WANTED_LINK = `../${TARGET}`;
 export function writeUnits(folder: string, units: readonly UnitFile[]): boolean {
   const changed = writeUnitFiles(folder, units, 0o600);
   try {
-    mkdirSync(join(folder, WANTED), { recursive: true });
+    mkdirSync(join(folder, WANTED), { recursive: true, mode: FOLDER_MODE });
   } catch (cause) {
     throw fileFault(cause, folder);
   }
@@ -36,7 +38,7 @@ export function writeUnitFiles(folder: string, units: readonly UnitFile[], mode:
     return found !== text;
   });
   try {
-    mkdirSync(folder, { recursive: true });
+    mkdirSync(folder, { recursive: true, mode: FOLDER_MODE });
   } catch (cause) {
     throw fileFault(cause, folder);
   }
