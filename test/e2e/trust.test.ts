@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { secureMemory } from "@sesame/native";
 import { KEY_MEMORY, type Trust } from "@sesame/core-types";
+import { eventually } from "../helpers/eventually.ts";
 import { Home } from "../helpers/home.ts";
 
 type Own = {
@@ -42,7 +43,7 @@ test("everybody is shown its own vector, and why", async () => {
   assert.ok(trust.authorizedAt > Date.now() / 1_000 - 3_600);
   assert.deepEqual(
     factors.map(({ factor }) => factor),
-    ["authentication", "authorization", "posture", "exposure", "agent type"],
+    ["authentication", "authorization", "posture", "delegation", "exposure", "agent type"],
   );
   for (const { value, why } of factors) assert.ok(value !== "" && why !== "");
   assert.match(home.must(["--as", "ci", "trust", "show"]), /agent type +ai +the signed record/);
@@ -69,6 +70,45 @@ test("[TRUST-2] nobody but a daemon reports a posture", async () => {
   const ci = await home.connect("ci");
   const posture = await ci.call("bus.posture", {});
   await assert.rejects(ci.call("trust.report", { posture }), { code: "capability-missing" });
+  await ci.close();
+});
+
+function isOther(daemon: "daemon-secrets" | "daemon-profile", killed: number): boolean {
+  try {
+    return home.pidOf(daemon) !== killed;
+  } catch {
+    return false;
+  }
+}
+
+test("[TRUST-6] how deep somebody's delegation is shows at once, and after every restart", async () => {
+  // SECURITY: what an agent does with rights that went through many hands would pass for its own.
+  const deep = (name: string, links: number) =>
+    eventually(`${name} is ${links} deep`, async () => {
+      const one = await home.connect(name);
+      const { trust } = await one.call("trust.own", {});
+      await one.close();
+      return trust.delegation === links;
+    });
+  const first = ["grant", "create", "--scope", "secret-list+1", "--to", "ci"];
+  const { id: above } = home.json(first) as { id: string };
+  await deep("ci", 1);
+  const more = ["--scope", "secret-list", "--to", "watcher"];
+  home.must(["--as", "ci", "grant", "create", "--parent", above, ...more]);
+  await deep("watcher", 2);
+  assert.match(home.must(["--as", "watcher", "trust", "show"]), /delegation +2 deep/);
+  for (const daemon of ["daemon-secrets", "daemon-profile"] as const) {
+    const killed = home.pidOf(daemon);
+    process.kill(killed, "SIGKILL");
+    await eventually(`another ${daemon}`, () => isOther(daemon, killed));
+    await deep("watcher", 2);
+  }
+  home.must(["grant", "revoke", above]);
+  for (const name of ["ci", "watcher"]) await deep(name, 0);
+
+  const ci = await home.connect("ci");
+  const depths = [{ identity: ci.identity?.id ?? "", links: 8 }];
+  await assert.rejects(ci.call("trust.delegations", { depths }), { code: "capability-missing" });
   await ci.close();
 });
 

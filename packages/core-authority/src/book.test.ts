@@ -181,6 +181,24 @@ test("[AUTH-52] a grant with a minimum is refused to a connection that is truste
   assert.deepEqual(desk.ask(), [other], "one that asks nothing serves");
 });
 
+test("[TRUST-6] how deep the longest living chain of each delegatee is", () => {
+  const desk = new Desk();
+  const depths = () => Object.fromEntries(desk.book.depths(desk.clock.now()));
+  assert.deepEqual(depths(), {});
+  const above = desk.give(operator, ci, { scope: parseScope("secret-use+2") });
+  const below = desk.give(ci, job, { scope: parseScope("secret-use+1") }, above);
+  desk.give(operator, job);
+  assert.deepEqual(depths(), { [ci.id]: 1, [job.id]: 2 });
+  const same = desk.book.depths(desk.clock.now());
+  assert.equal(desk.book.depths(desk.clock.now()), same, "the same map until one changes");
+  desk.restart();
+  assert.deepEqual(depths(), { [ci.id]: 1, [job.id]: 2 });
+  desk.book.revoke(idOf(below), ADMIN, desk.clock.now());
+  assert.deepEqual(depths(), { [ci.id]: 1, [job.id]: 1 });
+  desk.clock.pass(3 * MINUTE_MS);
+  assert.deepEqual(depths(), {});
+});
+
 test("[AUTH-18] a clock that was set back makes a grant not count, and not end", () => {
   const desk = new Desk();
   desk.give(operator, ci);

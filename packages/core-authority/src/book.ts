@@ -113,6 +113,8 @@ export class GrantBook {
   readonly #lastEnding = new Map<string, Ending>();
   #trust: Trust;
   #ended: Ended[] = [];
+  /** Null: some grant has come or ended since it was found out. */
+  #depths: ReadonlyMap<string, number> | null = null;
 
   /** An empty book. */
   constructor(options: BookOptions, trust: Trust, now: Now, ledger = new Ledger(options, now)) {
@@ -169,6 +171,20 @@ export class GrantBook {
   /** Living grants. */
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** Links of the longest living chain of each delegatee; the same map until one changes. */
+  depths(now: Now): ReadonlyMap<string, number> {
+    this.#settle(now);
+    if (this.#depths !== null) return this.#depths;
+    const depths = new Map<string, number>();
+    for (const { authority } of this.#entries.values())
+      depths.set(
+        authority.delegatee,
+        Math.max(authority.links, depths.get(authority.delegatee) ?? 0),
+      );
+    this.#depths = depths;
+    return depths;
   }
 
   /**
@@ -391,6 +407,7 @@ export class GrantBook {
       counted: chain.some(({ grant }) => grant.maxUses !== null),
     };
     this.#entries.set(id, entry);
+    this.#depths = null;
     this.#entered.set(id, entry);
     this.#byDelegatee.add(delegatee, id, entry);
     this.#byDelegator.add(delegator, id, entry);
@@ -423,6 +440,7 @@ export class GrantBook {
   #settle(now: Now): void {
     for (const end of this.#ledger.tick(now)) {
       this.#entries.delete(end.id);
+      this.#depths = null;
       this.#entered.delete(end.id);
       this.#byDelegatee.remove(end.delegatee, end.id);
       this.#byDelegator.remove(end.delegator, end.id);

@@ -52,6 +52,7 @@ const sender: fc.Arbitrary<Sender> = fc.record(
         exposure: fc.constantFrom(...networks),
         posture: fc.nat(100),
         authorizedAt: fc.nat(0xffff_ffff),
+        delegation: fc.nat(255),
       },
       plain,
     ),
@@ -159,6 +160,7 @@ test("[ENVELOPE-3] whatever is read fits the buffer that it is written to again"
       exposure: "local",
       posture: 100,
       authorizedAt: 0xffff_ffff,
+      delegation: 255,
     },
   };
   const fits = written({ ...given, target: "t".repeat(256) }, largest);

@@ -122,6 +122,10 @@ export const MAX_GRANT_BYTES = 8_192;
 export const MAX_BEATS = 256;
 /** Grants that one answer lists. */
 export const MAX_GRANTS_LISTED = 1_000;
+/** Identities whose delegation one message tells. */
+export const MAX_DEPTHS = 1_000;
+/** Identities whose delegation the bus host keeps for a daemon: of more it knows none. */
+export const MAX_DEPTHS_KEPT = 16_384;
 /** Approvals that wait for an answer. */
 export const MAX_ASKED = 32;
 /** Approvals of one identity that wait for an answer. */

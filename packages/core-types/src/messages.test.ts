@@ -96,6 +96,7 @@ const TAGS: Readonly<Record<string, number>> = {
   "trust.own": 0x0115,
   "trust.show": 0x0116,
   "trust.report": 0x0117,
+  "trust.delegations": 0x011f,
 };
 
 test("[MESSAGE-1] a tag that was given is never given to another kind", () => {

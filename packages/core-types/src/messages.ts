@@ -16,6 +16,7 @@ import {
   MAX_CERTIFICATE_BYTES,
   MAX_CERTIFICATES,
   MAX_CONNECTIONS,
+  MAX_DEPTHS,
   MAX_EVIDENCE,
   MAX_FETCH_BYTES,
   MAX_GRANT_BYTES,
@@ -522,6 +523,20 @@ export const MESSAGES = {
     idempotent: true,
     inPanic: true,
     params: struct({ posture: postureSchema }),
+    result: nothing,
+  }),
+
+  /** How deep delegations are in the caller's ledger: all of them at first, then what changes. */
+  "trust.delegations": request({
+    tag: 0x011f,
+    level: "internal",
+    owner: BUS_HOST,
+    needs: "daemon",
+    sealed: false,
+    audit: "refused",
+    idempotent: true,
+    inPanic: true,
+    params: struct({ depths: list(struct({ identity: text(36), links: uint }), MAX_DEPTHS) }),
     result: nothing,
   }),
 

@@ -40,6 +40,8 @@ const schema = {
   posture: uint,
   /** Unix seconds at which the bus last found the identity in the signed record; 0: never. */
   authorizedAt: uint,
+  /** Grants of the longest living chain that ends with the identity; 0: there is none. */
+  delegation: uint,
 } as const;
 
 export const trustSchema: Schema<Trust> = struct(schema);
@@ -51,6 +53,7 @@ export const NO_TRUST: Trust = {
   exposure: "local",
   posture: 0,
   authorizedAt: 0,
+  delegation: 0,
 };
 
 /** What may be asked of a connection at least. */
@@ -81,15 +84,16 @@ export function stricterMinimum(a: Minimum, b: Minimum): Minimum {
   };
 }
 
-export const TRUST_BYTES = 7;
+export const TRUST_BYTES = 8;
 
-/** As it stands in a header: authentication, exposure, posture, u32 of the time. */
+/** As it stands in a header: authentication, exposure, posture, u32 of the time, delegation. */
 export function encodeTrust(trust: Trust): Uint8Array {
   const out = new Uint8Array(TRUST_BYTES);
   out[0] = WAYS.indexOf(trust.authentication);
   out[1] = NETWORKS.indexOf(trust.exposure);
   out[2] = trust.posture;
   new DataView(out.buffer).setUint32(3, trust.authorizedAt);
+  out[7] = trust.delegation;
   return out;
 }
 
@@ -108,7 +112,7 @@ export function decodeTrust(from: Uint8Array): Trust {
   )
     throw new Violation("ENVELOPE-1", "not a trust vector");
   const authorizedAt = at(3) * 0x100_0000 + at(4) * 0x1_0000 + at(5) * 0x100 + at(6);
-  return { authentication, exposure, posture, authorizedAt };
+  return { authentication, exposure, posture, authorizedAt, delegation: at(7) };
 }
 
 /**

@@ -10,6 +10,7 @@ import {
   Fault,
   limits,
   MESSAGES,
+  type Params,
   postureOf,
   utf8Length,
   VAULT_OWNER,
@@ -91,6 +92,7 @@ export type Host = {
   readonly served: () => readonly Served[];
   /** Takes over what a daemon has measured of itself. */
   readonly report: (session: Uint8Array, posture: Posture) => void;
+  readonly delegated: (session: Uint8Array, depths: Params<"trust.delegations">["depths"]) => void;
   /** Null if there is no such identity. */
   readonly kindOf: (name: string) => IdentityKind | null;
   /** The connections of an identity. */
@@ -179,6 +181,11 @@ export function handlersOf(host: Host): Handlers<typeof BUS_HOST> {
 
     "trust.report": ({ posture }, { session }) => {
       host.report(session, posture);
+      return {};
+    },
+
+    "trust.delegations": ({ depths }, { session }) => {
+      host.delegated(session, depths);
       return {};
     },
 

@@ -249,6 +249,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
       wallMs: clock.wallMs,
       served: () => bus.served(),
       report: (session, posture) => bus.report(session, posture),
+      delegated: (session, depths) => bus.delegated(session, depths),
       kindOf: (name) => registry.byName(name)?.kind ?? null,
       trustOf: (name) => bus.trustOf(name),
       scoreOf,
@@ -310,6 +311,7 @@ async function start({ paths, suite, clock, log }: DaemonContext): Promise<Runni
     uids: [process.getuid?.() ?? 0, ...(paths.system === null ? [] : [paths.system.user])],
     answer: (header, payload) => dispatcher.answer(header, payload),
     panic: () => panic.held,
+    depths: () => grants.depths(),
     unknown: (key) => learnOf(key),
     blocked: (key, identity) =>
       identity === null ? blocker.list.hasKey(key) : blocker.list.hasIdentity(identity),

@@ -35,6 +35,7 @@ import {
 import { join } from "node:path";
 import { Desk } from "./approval/desk.ts";
 import { Blocks } from "./block/blocks.ts";
+import { Delegations } from "./delegations.ts";
 import { meansOf } from "./guard.ts";
 import { handlersOf } from "./handlers.ts";
 import { loadBlocks, saveBlocks } from "./io/block-file.ts";
@@ -315,9 +316,15 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
   // One that was killed between the two ends them now.
   if (panic.held) grants.endAll();
   await link.start();
+  const delegations = new Delegations({
+    depths: () => grants.depths(),
+    bus: () => (link.connected ? link.bus : null),
+    log,
+  });
   return {
     stop: async () => {
       keeper.lock(null);
+      delegations.stop();
       await grants.close();
       sealed.destroy();
       await link.stop();

@@ -24,6 +24,7 @@ const PRAISE: Trust = {
   exposure: "local",
   posture: 100,
   authorizedAt: 0xffff_ffff,
+  delegation: 0,
 };
 
 let home: Home;

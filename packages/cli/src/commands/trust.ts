@@ -55,7 +55,7 @@ function factorsOf(
   daemons: Daemons,
   nowMs: number,
 ): Factor[] {
-  const { authentication, exposure, posture, authorizedAt } = trust;
+  const { authentication, exposure, posture, authorizedAt, delegation } = trust;
   const age = Math.max(0, Math.round(nowMs / 1_000) - authorizedAt);
   const each = daemons.map(
     (daemon) => `${daemon.name} ${daemon.posture === null ? "unknown" : percent(daemon.posture)}`,
@@ -71,6 +71,14 @@ function factorsOf(
           : "its key was found in the signed record then",
     },
     { factor: "posture", value: percent(posture), why: `the least of ${each.join(", ")}` },
+    {
+      factor: "delegation",
+      value: delegation === 0 ? "none" : `${delegation} deep`,
+      why:
+        delegation === 0
+          ? "no living grant is given to it"
+          : "grants of the longest living chain that ends with it",
+    },
     { factor: "exposure", value: exposure, why: EXPOSURES[exposure] },
     {
       factor: "agent type",

@@ -228,6 +228,7 @@ test("[TRUST-4] no vector makes an owner allow more", async () => {
     exposure: "local",
     posture: 100,
     authorizedAt: 0xffff_ffff,
+    delegation: 0,
   };
   for (const name of owned)
     for (const from of [...identities, null]) {

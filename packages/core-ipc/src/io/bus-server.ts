@@ -55,6 +55,9 @@ export type Incident = {
   readonly session: Uint8Array | null;
 };
 
+/** Links of the longest chain of grants in a ledger, by the delegatee's id. */
+type Depths = ReadonlyMap<string, number>;
+
 export type BusServerOptions = {
   readonly suite: Suite;
   /** The bus's static keys. */
@@ -69,6 +72,8 @@ export type BusServerOptions = {
   readonly incident: (incident: Incident) => void;
   /** True while a panic holds. */
   readonly panic?: () => boolean;
+  /** How deep delegations are in the bus host's own ledger, by the delegatee's id. */
+  readonly depths?: () => Depths;
   /** Looks whether a key is a daemon's that the registry does not know yet. Must be cheap. */
   readonly unknown?: (noiseKey: Uint8Array) => void;
   /** True for a key that gets nothing, and whose identity that is, if anybody's. */
@@ -94,6 +99,7 @@ export type Holder = {
 export type Served = { readonly name: string; readonly posture: Posture | null };
 
 const TICK_MS = 250;
+const NO_DEPTHS: Depths = new Map();
 const OWN: Party = {
   name: BUS_HOST,
   kind: "daemon",
@@ -180,6 +186,20 @@ export class BusServer {
     const connection = this.#bySession.get(toHex(session));
     if (connection === undefined) return;
     connection.posture = posture;
+    this.#restamp();
+  }
+
+  /** Takes over how deep delegations are in a daemon's ledger, as far as that has changed. */
+  delegated(
+    session: Uint8Array,
+    changes: readonly { readonly identity: string; readonly links: number }[],
+  ): void {
+    const depths = this.#bySession.get(toHex(session))?.depths;
+    if (depths === undefined) return;
+    for (const { identity, links } of changes)
+      if (links === 0) depths.delete(identity);
+      else if (depths.size < limits.MAX_DEPTHS_KEPT || depths.has(identity))
+        depths.set(identity, links);
     this.#restamp();
   }
 
@@ -481,7 +501,15 @@ export class BusServer {
       exposure: "local",
       posture: this.#posture,
       authorizedAt: seconds(this.#options.clock),
+      delegation: deepest(this.#ledgers(), identity),
     };
+  }
+
+  /** How deep delegations are, as each daemon has said. */
+  #ledgers(): readonly Depths[] {
+    const told = [...this.#connections.values()].map(({ depths }) => depths);
+    const own = this.#options.depths?.() ?? NO_DEPTHS;
+    return [own, ...told].filter(({ size }) => size > 0);
   }
 
   /** What goes out in the connection's name from now on says this of it. */
@@ -491,24 +519,35 @@ export class BusServer {
   }
 
   #stampOwn(): void {
-    const trust = { authorizedAt: this.#startedAt, posture: this.#posture } as const;
-    const own = { ...OWN, trust: { authentication: "key", exposure: "local", ...trust } } as const;
-    this.#senders.set(BUS_CONNECTION, encodeSender(own));
+    const trust = {
+      authentication: "key",
+      exposure: "local",
+      posture: this.#posture,
+      authorizedAt: this.#startedAt,
+      delegation: 0,
+    } as const;
+    this.#senders.set(BUS_CONNECTION, encodeSender({ ...OWN, trust }));
   }
 
-  /** Daemons come, go and report: every vector has the least posture of those that serve. */
+  /** Daemons come, go and report, and grants come and end: every vector follows. */
   #restamp(): void {
     const postures = this.served().map(({ posture }) =>
       posture === null ? 0 : postureOf(posture),
     );
-    const least = Math.min(...postures);
-    if (least === this.#posture) return;
-    this.#posture = least;
-    this.#stampOwn();
+    const posture = Math.min(...postures);
+    if (posture !== this.#posture) {
+      this.#posture = posture;
+      this.#stampOwn();
+    }
+    const ledgers = this.#ledgers();
     for (const connection of this.#connections.values()) {
       const { sender } = connection;
       if (sender === null) continue;
-      this.#stamp(connection, { ...sender, trust: { ...sender.trust, posture: least } });
+      const identity = sender.name === null ? null : this.#options.registry.byName(sender.name);
+      const delegation = identity === null ? 0 : deepest(ledgers, identity);
+      const { trust } = sender;
+      if (trust.posture === posture && trust.delegation === delegation) continue;
+      this.#stamp(connection, { ...sender, trust: { ...trust, posture, delegation } });
     }
   }
 
@@ -555,4 +594,9 @@ function seconds(clock: Clock): number {
 
 function sameIdentity(one: Party, other: Party): boolean {
   return one.name === other.name && one.kind === other.kind && one.clearance === other.clearance;
+}
+
+/** The most that a ledger has, as far as a byte goes. */
+function deepest(ledgers: readonly Depths[], { id }: Identity): number {
+  return Math.min(255, Math.max(0, ...ledgers.map((depths) => depths.get(id) ?? 0)));
 }

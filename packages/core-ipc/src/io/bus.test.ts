@@ -45,7 +45,7 @@ const identities: readonly Identity[] = [
       clearance: name === "operator" || name === VAULT_OWNER ? "secrets-only" : "internal",
     }),
   ),
-];
+].map((one, i) => ({ ...one, id: `00000000-0000-7000-8000-00000000000${i}` }));
 const text = (from: Uint8Array): string => new TextDecoder().decode(from);
 const utf8 = (from: string): Uint8Array => new TextEncoder().encode(from);
 
@@ -72,12 +72,16 @@ const STATUS = {
   panic: false,
 };
 
+const idOf = (name: Person): string => identities.find((one) => one.name === name)?.id ?? "";
+
 async function start(t: TestContext, uids = [process.getuid?.() ?? 0]) {
   const directory = mkdtempSync(join(tmpdir(), "sesame-bus-"));
   const socket = join(directory, "bus.sock");
   const clock = handClock();
   const incidents: Incident[] = [];
   const asked: Sender[] = [];
+  /** How deep delegations are in the bus host's own ledger, by name. */
+  const ledger = new Map<string, number>();
   let heard: () => void = () => undefined;
   const server = new BusServer({
     suite,
@@ -86,6 +90,7 @@ async function start(t: TestContext, uids = [process.getuid?.() ?? 0]) {
     clock,
     log: () => undefined,
     posture: GOOD,
+    depths: () => ledger,
     uids,
     incident: (incident) => {
       incidents.push(incident);
@@ -128,7 +133,7 @@ async function start(t: TestContext, uids = [process.getuid?.() ?? 0]) {
       await new Promise<void>((resolve) => (heard = resolve));
     }
   };
-  return { server, socket, clock, client, peer, incident, incidents, asked };
+  return { server, socket, clock, client, peer, incident, incidents, asked, ledger };
 }
 
 test("[HANDSHAKE-4] a client is what its key says, and unregistered without one", async (t) => {
@@ -435,7 +440,7 @@ test("[ENVELOPE-2] a client cannot write the sender", async (t) => {
   const hostile = await peer("app");
   const header = hostile.envelope({ tag: 0x0110 });
   header[0] = 0x9c;
-  const trust = [0xc4, 7, 2, 0, 100, 0xff, 0xff, 0xff, 0xff];
+  const trust = [0xc4, 8, 2, 0, 100, 0xff, 0xff, 0xff, 0xff, 0];
   const sender = [0xa8, ...utf8("operator"), 0, 3, 0xc4, 16, ...new Uint8Array(16), ...trust];
   hostile.send(new Uint8Array([...header, ...sender]));
   await hostile.ended;
@@ -456,6 +461,7 @@ test("[TRUST-1] the vector says what the bus saw of each connection, not what it
       exposure: "local",
       posture: 100,
       authorizedAt: name === undefined ? 0 : seconds,
+      delegation: 0,
     });
   }
 });
@@ -467,7 +473,7 @@ test("[TRUST-1] [ENVELOPE-2] the second implementation finds the vector where it
   const got = await app.next();
   const time = Buffer.alloc(4);
   time.writeUInt32BE(Math.floor(clock.wallMs() / 1_000));
-  assert.deepEqual(Buffer.from(got?.trust ?? []), Buffer.from([1, 0, 100, ...time]));
+  assert.deepEqual(Buffer.from(got?.trust ?? []), Buffer.from([1, 0, 100, ...time, 0]));
 });
 
 test("[TRUST-2] [TRUST-3] the posture is that of the worst daemon that serves", async (t) => {
@@ -502,6 +508,51 @@ test("[TRUST-2] [TRUST-3] the posture is that of the worst daemon that serves", 
   await posture(50);
   await vault.close();
   await posture(100);
+});
+
+test("[TRUST-6] [TRUST-3] the delegation is the deepest that a ledger has, and follows it", async (t) => {
+  // SECURITY: what somebody does with rights that went through many hands would pass for its own.
+  const { client, server, asked, ledger } = await start(t);
+  const [app, other] = [await client("app"), await client("other")];
+  const seen = async (one: BusClient): Promise<number | undefined> => {
+    await one.call("status.get", {});
+    return asked.at(-1)?.trust.delegation;
+  };
+  const becomes = (deep: number) =>
+    eventually(`a delegation ${deep} deep`, async () => (await seen(app)) === deep);
+  assert.equal(await seen(app), 0);
+  ledger.set(idOf("app"), 1);
+  await becomes(1);
+  const vault = await client(VAULT_OWNER);
+  server.delegated(vault.session, [{ identity: idOf("app"), links: 3 }]);
+  assert.equal(await seen(app), 3);
+  assert.equal(await seen(other), 0);
+  ledger.set(idOf("app"), 4);
+  await becomes(4);
+  ledger.clear();
+  await becomes(3);
+  server.delegated(vault.session, [{ identity: idOf("app"), links: 2 }]);
+  assert.equal(await seen(await client("app")), 2, "from its first message on");
+  server.delegated(vault.session, [{ identity: idOf("app"), links: 0 }]);
+  assert.equal(await seen(app), 0);
+  server.delegated(vault.session, [{ identity: idOf("app"), links: 1_000 }]);
+  assert.equal(await seen(app), 255, "a byte of it");
+  await vault.close();
+  await becomes(0);
+});
+
+test("[TRUST-6] of a daemon that tells without end a bounded part is kept", async (t) => {
+  // SECURITY: a daemon that was taken over would fill the memory of the bus.
+  const { client, server, asked } = await start(t);
+  const [app, vault] = [await client("app"), await client(VAULT_OWNER)];
+  const made = Array.from({ length: limits.MAX_DEPTHS_KEPT }, (_, i) => ({
+    identity: `made up ${i}`,
+    links: 1,
+  }));
+  server.delegated(vault.session, made);
+  server.delegated(vault.session, [{ identity: idOf("app"), links: 2 }]);
+  await app.call("status.get", {});
+  assert.equal(asked.at(-1)?.trust.delegation, 0);
 });
 
 test("[TRUST-3] reading the record again renews the authorization of those that are in it", async (t) => {

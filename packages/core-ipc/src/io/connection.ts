@@ -39,6 +39,8 @@ export class Connection {
   key: Uint8Array | null = null;
   /** What a daemon has measured of itself. */
   posture: Posture | null = null;
+  /** How deep delegations are in a daemon's ledger, by the delegatee's id. */
+  readonly depths = new Map<string, number>();
   #flushed = 0;
   #progressAt: number;
 

@@ -53,6 +53,7 @@ export type GrantKeeperOptions = {
 const TICK_MS = 1_000;
 /** Heartbeats are stored no more often than this. */
 const BEATS_EVERY_MS = 10_000;
+const NO_DEPTHS: ReadonlyMap<string, number> = new Map();
 /** Ends that one call puts on record. */
 const RECORDS = 1_024;
 
@@ -104,6 +105,11 @@ export class GrantKeeper implements Grants {
   /** Living grants. */
   get size(): number {
     return this.#book?.size ?? 0;
+  }
+
+  /** As of the book; none while its state is damaged. */
+  depths(): ReadonlyMap<string, number> {
+    return this.#book?.depths(this.#options.now()) ?? NO_DEPTHS;
   }
 
   /** The name of an identity for people; its id where it has none. */

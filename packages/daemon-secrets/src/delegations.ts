@@ -1,0 +1,71 @@
+import type { BusClient } from "@sesame/core-ipc/client";
+import { limits, type Log } from "@sesame/core-types";
+
+/** The bus host passes it on within a tick of its own: together, well within a second. */
+const TELL_EVERY_MS = 250;
+const NOTHING: ReadonlyMap<string, number> = new Map();
+
+type Change = { readonly identity: string; readonly links: number };
+
+export type DelegationsOptions = {
+  readonly depths: () => ReadonlyMap<string, number>;
+  /** The connection to the bus; null while there is none. */
+  readonly bus: () => Pick<BusClient, "call"> | null;
+  readonly log: Log;
+};
+
+/** Tells the bus host how deep delegations are here. docs/PROTOCOL.md, Trust vector */
+export class Delegations {
+  readonly #options: DelegationsOptions;
+  readonly #timer: NodeJS.Timeout;
+  #bus: Pick<BusClient, "call"> | null = null;
+  /** What has been said over this connection. */
+  #told: ReadonlyMap<string, number> = NOTHING;
+  #telling = false;
+
+  constructor(options: DelegationsOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => void this.#tick(), TELL_EVERY_MS).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #tick(): Promise<void> {
+    const { depths, log } = this.#options;
+    const bus = this.#options.bus();
+    if (bus === null || this.#telling) return;
+    if (bus !== this.#bus) this.#told = NOTHING;
+    this.#bus = bus;
+    const present = depths();
+    if (present === this.#told) return;
+    this.#telling = true;
+    try {
+      await tell(bus, changesOf(this.#told, present));
+      this.#told = present;
+    } catch (cause) {
+      // It is said again: a depth is a fact, not a step.
+      log("info", "delegations not told", { reason: String(cause) });
+    } finally {
+      this.#telling = false;
+    }
+  }
+}
+
+async function tell(bus: Pick<BusClient, "call">, changes: readonly Change[]): Promise<void> {
+  for (let at = 0; at < changes.length; at += limits.MAX_DEPTHS)
+    await bus.call("trust.delegations", { depths: changes.slice(at, at + limits.MAX_DEPTHS) });
+}
+
+function changesOf(
+  before: ReadonlyMap<string, number>,
+  after: ReadonlyMap<string, number>,
+): Change[] {
+  const gone = [...before.keys()].filter((identity) => !after.has(identity));
+  const other = [...after].filter(([identity, links]) => before.get(identity) !== links);
+  return [
+    ...gone.map((identity) => ({ identity, links: 0 })),
+    ...other.map(([identity, links]) => ({ identity, links })),
+  ];
+}
