@@ -223,6 +223,7 @@ test("[AUTH-12] the least and the most of each field is within its bounds", () =
     heartbeatMs: MAX_HEARTBEAT_MS,
     maxUses: MAX_USES,
   };
+  assert.ok(operator.sign({ ...full, profiles: ["0", "work"] }));
   for (const bounds of [least, most]) {
     const read = decodeGrant(encodeGrant(operator.sign({ ...full, ...bounds })));
     const { issuedAtMs, ttlMs, heartbeatMs, maxUses } = read.grant;
@@ -351,6 +352,15 @@ test("[AUTH-10] a grant may have 8 192 bytes and not one more", () => {
     code(() => operator.sign(sized(least + room + 1))),
     "grant-invalid",
   );
+  // A text of more than 255 bytes is its length in two, behind 0xda.
+  const at = Buffer.from(whole).indexOf("y") - 3;
+  const longer = Buffer.concat([
+    whole.subarray(0, at + 3),
+    Buffer.from("y"),
+    whole.subarray(at + 3),
+  ]);
+  longer.writeUInt16BE(least + room + 1, at + 1);
+  assert.throws(() => decodeGrant(longer), /too long/);
 });
 
 test("[AUTH-13] how long a grant lasts is not guessed for a kind that is none", () => {

@@ -188,8 +188,7 @@ export function encodeGrant({ grant, signature }: SignedGrant): Uint8Array {
  * @throws {AuthorityError} grant-invalid, if the bytes are not the canonical form of a grant
  */
 export function decodeGrant(from: Uint8Array): SignedGrant {
-  if (from.length > MAX_GRANT_BYTES || from.length < SIGNATURE_BYTES)
-    throw invalid("it has the wrong length");
+  if (from.length > MAX_GRANT_BYTES) throw invalid("it is too long");
   const own = from.slice();
   const grant = orInvalid(
     () => bodyOf(own.subarray(SIGNATURE_BYTES)),
@@ -246,7 +245,7 @@ function check(grant: Grant): void {
   const ids = [grant.installation, grant.id, grant.delegator, grant.delegatee, parent];
   if (!ids.every((id) => id === null || UUID.test(id))) throw invalid("an id is no UUID");
   if (!isNormal(grant.scope)) throw invalid("its scope is not in normal form");
-  if (profiles !== null && !profiles.every((name, i) => i === 0 || (profiles[i - 1] ?? "") < name))
+  if (profiles !== null && !profiles.every((name, i) => (profiles[i - 1] ?? "") < name))
     throw invalid("its profiles are not sorted");
   expect(grant.issuedAtMs, 0, MAX_ISSUED_MS, "issuedAtMs");
   expect(grant.ttlMs, MIN_TTL_MS, MAX_TTL_MS, "ttlMs");

@@ -14,8 +14,8 @@ export const MAX_ENVELOPE_SIGNATURES = 8;
 /** Keys that one verification may trust. */
 export const MAX_TRUSTED_KEYS = 32;
 
-// Base64 of the payload, and room for the payload type, signatures and key ids.
-const MAX_ENVELOPE_BYTES = Math.ceil(MAX_ENVELOPE_PAYLOAD / 3) * 4 + 16_384;
+/** Bytes beside the payload's: the payload type, signatures and key ids. */
+const ROOM_BYTES = 16_384;
 
 export type EnvelopeSigner = {
   /** Ed25519, 32 bytes. */
@@ -43,8 +43,8 @@ export type OpenedEnvelope = {
 
 /** The bytes that are signed. DSSE protocol, PAE */
 export function preAuthEncoding(payloadType: string, payload: Uint8Array): Uint8Array {
-  const type = Buffer.from(payloadType, "utf8");
-  const head = Buffer.from(`DSSEv1 ${type.length} ${payloadType} ${payload.length} `, "utf8");
+  const type = Buffer.from(payloadType);
+  const head = Buffer.from(`DSSEv1 ${type.length} ${payloadType} ${payload.length} `);
   return Buffer.concat([head, payload]);
 }
 
@@ -85,7 +85,7 @@ export function openEnvelope(
   if (!Number.isSafeInteger(threshold) || threshold < 1) throw new RangeError("threshold");
   if (keys.length > MAX_TRUSTED_KEYS || keys.some((key) => key.length !== KEY_BYTES))
     throw new RangeError("trusted keys");
-  const { type, payload, signatures } = parse(envelope, maxBytes);
+  const { type, payload, signatures } = parse(envelope, Math.min(maxBytes, MAX_ENVELOPE_PAYLOAD));
   if (type !== payloadType)
     throw new CryptoError("envelope-type", `the signed file is not of the type ${payloadType}`);
   const message = preAuthEncoding(type, payload);
@@ -109,7 +109,7 @@ type Parts = {
 
 function parse(envelope: Uint8Array, maxBytes: number): Parts {
   try {
-    const limit = Math.min(MAX_ENVELOPE_BYTES, Math.ceil(maxBytes / 3) * 4 + 16_384);
+    const limit = Math.ceil(maxBytes / 3) * 4 + ROOM_BYTES;
     const members = expectMembers(readJson(envelope, limit), [
       "payload",
       "payloadType",
