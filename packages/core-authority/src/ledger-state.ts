@@ -126,9 +126,13 @@ export function encodeState(state: LedgerState): Uint8Array {
 }
 
 export function encodeChanges(changes: LedgerChanges): Uint8Array {
-  const { forgotten, added, changed } = changes;
-  const lists = { forgotten: [...forgotten], added: [...added], changed: [...changed] };
-  return encode(changesSchema, { version: VERSION, ...changes, ...lists });
+  return encode(changesSchema, {
+    version: VERSION,
+    ...changes,
+    forgotten: [...changes.forgotten],
+    added: [...changes.added],
+    changed: [...changes.changed],
+  });
 }
 
 /**
@@ -138,7 +142,7 @@ export function encodeChanges(changes: LedgerChanges): Uint8Array {
 export function decodeState(from: Uint8Array, changes: readonly Uint8Array[] = []): LedgerState {
   const { records, ...state } = decoded(stateSchema, from);
   records.forEach(({ id }, i) => {
-    if (i > 0 && (records[i - 1]?.id ?? "") >= id) throw invalid("it is not sorted");
+    if ((records[i - 1]?.id ?? "") >= id) throw invalid("it is not sorted");
   });
   const byId = new Map(records.map((record) => [record.id, record]));
   let { bootMs, floorMs } = state;
@@ -150,7 +154,7 @@ export function decodeState(from: Uint8Array, changes: readonly Uint8Array[] = [
   }
   for (const record of byId.values()) {
     if (record.links < 1 || record.links > MAX_CHAIN) throw invalid("a chain is too long");
-    if (record.ended === null && !isHeld(record, byId.get(record.parent ?? "")))
+    if (record.ended === null && !isHeld(record, byId))
       throw invalid("a grant lives without the one above it");
   }
   const sorted = [...byId.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -172,8 +176,9 @@ function apply({ forgotten, added, changed }: LedgerChanges, byId: Map<string, G
   }
 }
 
-function isHeld(record: GrantRecord, parent: GrantRecord | undefined): boolean {
+function isHeld(record: GrantRecord, byId: ReadonlyMap<string, GrantRecord>): boolean {
   if (record.parent === null) return record.links === 1;
+  const parent = byId.get(record.parent);
   return (
     parent !== undefined &&
     parent.ended === null &&
