@@ -438,6 +438,19 @@ test("[AUTH-30] what is over by both clocks is forgotten with all of it, however
   assert.equal(ledger.issue(sameNonce, clock.now()), null);
 });
 
+test("[AUTH-30] what is forgotten has no part in a later grant with its id", () => {
+  // SECURITY: whoever knows the ids of old grants would have new ones end with what is not theirs.
+  const { clock, ledger, put } = bench();
+  const root = put(operator, agent);
+  const child = put(agent, helper, { parent: root.grant.id, ttlMs: MINUTE_MS });
+  clock.pass(MINUTE_MS);
+  const later = put(operator, stranger, { id: child.grant.id });
+  const by = { id: operator.id, admin: true };
+  assert.equal(ledger.revokeIdentity(helper.id, by, clock.now()), null);
+  assert.equal(ledger.revoke(root.grant.id, by, clock.now()), null);
+  assert.equal(state(ledger, later, clock), "live");
+});
+
 test("[AUTH-18] what is not valid by now is not registered", () => {
   const { clock, ledger, make } = bench();
   const ahead = make(operator, agent, { issuedAtMs: START_MS + 30_001 });
@@ -462,6 +475,7 @@ test("[AUTH-31] a ledger that was stored and restored behaves as before", () => 
   const stored = ledger.serialise();
   const again = Ledger.restore(BOOT, stored, clock.now());
   assert.deepEqual(again.serialise(), stored);
+  assert.equal(again.living, 2);
   assert.equal(state(again, child, clock), "live");
   assert.equal(state(again, dead, clock), "revoked");
   assert.equal(again.issue(dead, clock.now()), "replayed");
