@@ -598,6 +598,28 @@ test("a file system that really is full: nothing is released, nothing is lost", 
   }
 });
 
+test("a full runtime directory keeps nobody from locking", async (t) => {
+  // SECURITY: any program of the user could fill it while the daemons start, and from then on no
+  // command would reach them: not `lock`, not `panic`.
+  await using home = new Home();
+  const disk = join(home.path, "run");
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", disk]);
+  if (mounted.status !== 0) return t.skip("no right to mount");
+  try {
+    home.must(["init"], `${PASSWORD}\n`);
+    home.must(["daemon", "stop"]);
+    spawnSync("dd", ["if=/dev/zero", `of=${disk}/filler`, "bs=4k"]);
+    home.must(["unlock"], `${PASSWORD}\n`);
+    for (const args of [["status"], ["lock"], ["panic"]]) {
+      const { exit, err } = home.run(args);
+      assert.equal(exit, 0, err);
+    }
+  } finally {
+    await killAll(home);
+    spawnSync("umount", ["-l", disk]);
+  }
+});
+
 describe("an ordinary user", () => {
   test("has everything in a home of its own", async () => {
     await using home = new Home();

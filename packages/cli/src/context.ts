@@ -11,6 +11,7 @@ import {
 } from "@sesame/core-ipc/daemon";
 import { Denial, Fault, isIdentityName, limits, OPERATOR } from "@sesame/core-types";
 import { requestedProfiles } from "./profiles.ts";
+import { isMarkedUnready } from "./supervisor/mark.ts";
 import { isManaged } from "./systemd/managed.ts";
 
 /** What every command gets. */
@@ -90,8 +91,7 @@ function requireKeyFile(paths: Paths, name: string): void {
  */
 async function mayBeStarting(paths: Paths, bus: BusClient): Promise<boolean> {
   if (paths.system !== null) return !(await bus.call("status.get", {})).secretsConnected;
-  const unmarked = statSync(paths.supervisorLock, { throwIfNoEntry: false })?.size === 0;
-  if (unmarked) {
+  if (isMarkedUnready(paths)) {
     const { holderOf } = await import("./supervisor/lock-file.ts");
     if (holderOf(paths) !== null) return true;
   }

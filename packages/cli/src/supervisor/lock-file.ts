@@ -1,25 +1,21 @@
 // The supervisor's lock. The kernel ends it with the process, so a file that nobody has locked is
 // just a file: it is locked again as it is. It is never removed, since two processes could then
 // each hold a lock on a file of that name.
-import {
-  closeSync,
-  constants,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, constants, ftruncateSync, openSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { errorCode, fileFault, privateDirectory, type Paths } from "@sesame/core-ipc/daemon";
 import { Fault } from "@sesame/core-types";
 import { lockHolder, tryLock } from "@sesame/native";
+import { markOf } from "./mark.ts";
 
 type LockPaths = Pick<Paths, "runtime" | "supervisorLock">;
 
 /** Held until `release`, or until the process ends, however it ends. */
 export type SupervisorLock = {
-  /** Writes into the file whether all daemons serve, for processes that wait for it. */
+  /**
+   * Writes into the file whether all daemons serve, for processes that wait for it. Takes no more
+   * room than the file has.
+   */
   readonly mark: (ready: boolean) => void;
   readonly release: () => void;
 };
@@ -54,10 +50,16 @@ export function takeLock({ runtime, supervisorLock }: LockPaths): SupervisorLock
     throw new Fault("exists", `already running${who}`, "`sesame daemon stop` stops it");
   }
   const mark = (ready: boolean): void => {
-    ftruncateSync(fd, 0);
-    if (ready) writeSync(fd, readyMark(process.pid), 0);
+    const text = markOf(process.pid, ready);
+    writeSync(fd, text, 0);
+    ftruncateSync(fd, text.length);
   };
-  mark(false);
+  try {
+    mark(false);
+  } catch (cause) {
+    closeSync(fd);
+    throw fileFault(cause, supervisorLock);
+  }
   return { mark, release: () => closeSync(fd) };
 }
 
@@ -78,14 +80,4 @@ export function holderOf({ supervisorLock }: LockPaths): number | null {
   } finally {
     closeSync(fd);
   }
-}
-
-/** True while all daemons of that supervisor serve. A mark of an earlier one does not count. */
-export function isMarkedReady({ supervisorLock }: LockPaths, pid: number): boolean {
-  const content = readFileSync(supervisorLock, "latin1");
-  return pid === 0 ? content.startsWith("READY=1\n") : content === readyMark(pid);
-}
-
-function readyMark(pid: number): string {
-  return `READY=1\nMAINPID=${pid}\n`;
 }

@@ -5,7 +5,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { errorCode, type Paths } from "@sesame/core-ipc/daemon";
 import { Fault } from "@sesame/core-types";
 import { daemonEnvironment, READY_FD } from "./environment.ts";
-import { holderOf, isMarkedReady } from "./lock-file.ts";
+import { holderOf } from "./lock-file.ts";
+import { isMarkedReady } from "./mark.ts";
 import { openLog } from "./log-file.ts";
 import { onReports } from "./readiness.ts";
 

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
-import { isMarkedReady } from "./lock-file.ts";
+import { isMarkedReady } from "./mark.ts";
 import { isAlive, sessionOf, until, World } from "./supervisor.test-helper.ts";
 
 const LIMIT = { timeout: 20_000 };
