@@ -263,3 +263,24 @@ test("a name can be protected before there is such a secret, and that is said", 
   const { exists } = home.json(["secret", "protect", "other", "--off"]) as { exists: boolean };
   assert.equal(exists, false);
 });
+
+test("[APPROVE-8] who was suspended or blocked has to be approved anew when it is back", async () => {
+  // SECURITY: an agent that was taken over is stopped, and with its rights it would get back what
+  // was approved for somebody who was trusted.
+  const stops: readonly (readonly [string, string])[] = [
+    ["suspend", "resume"],
+    ["block", "unblock"],
+  ];
+  for (const [stop, back] of stops) {
+    await restart();
+    const trusted = await home.connect("agent");
+    await answer(await needs(trusted), "for", 60 * 60_000);
+    assert.equal(await read(trusted), "protected value");
+    await trusted.close();
+    home.must(["agent", stop, "agent"], `${PASSWORD}\n`);
+    home.must(["agent", back, "agent"], `${PASSWORD}\n`);
+    const again = await home.connect("agent");
+    await needs(again);
+    await again.close();
+  }
+});

@@ -129,6 +129,27 @@ test("[APPROVE-5] either clock ends an approval", () => {
   }
 });
 
+test("[APPROVE-8] who is nobody keeps no approval and no request; what was refused stays refused", () => {
+  answer(asked(), { word: "for", forMs: MINUTE_MS });
+  const refused = { ...ASK, names: ["refused"] };
+  answer(asked(refused), { word: "never" });
+  const other = { ...ASK, identity: "another" };
+  answer(asked(other), { word: "once" });
+  const waits = asked({ ...ASK, names: ["other"] });
+  assert.equal(
+    approvals.retain((identity) => identity !== ASK.identity),
+    true,
+  );
+  assert.equal(
+    approvals.retain((identity) => identity !== ASK.identity),
+    false,
+  );
+  assert.equal(approvals.progress(waits, ASK.identity, now), "gone");
+  assert.equal(stateOf(), "asked");
+  assert.equal(stateOf(refused), "refused");
+  assert.equal(stateOf(other), "approved");
+});
+
 test("[APPROVE-5] a lock ends what is approved and what waits in its profile", () => {
   answer(asked(), { word: "for", forMs: MINUTE_MS });
   const elsewhere = { ...ASK, profile: "home" };

@@ -155,6 +155,15 @@ export class Approvals {
       for (const key of kept.keys()) if (concerns(key)) kept.delete(key);
   }
 
+  /** As `forget`, for identities that are nobody any more. True if one of them waited. */
+  retain(isSomebody: (identity: string) => boolean): boolean {
+    const waiting = this.#asked.size;
+    for (const [id, { identity }] of this.#asked) if (!isSomebody(identity)) this.#asked.delete(id);
+    for (const kept of [this.#once, this.#timed])
+      for (const key of kept.keys()) if (!isSomebody(String(identityOf(key)))) kept.delete(key);
+    return this.#asked.size < waiting;
+  }
+
   /** Counted for each identity: what one was refused must not keep the others from an answer. */
   #answersTo(identity: string): number {
     const keys = [...this.#once.keys(), ...this.#timed.keys(), ...this.#never];

@@ -96,6 +96,7 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
     wallMs: clock.wallMs,
     kept: loadBlocks(keptBlocks(paths)),
     keep: (present) => saveBlocks(keptBlocks(paths), present),
+    laid: () => endApprovals(),
   });
 
   /** Nobody if it is blocked. */
@@ -258,6 +259,15 @@ async function start({ paths, suite, clock, log, fail }: DaemonContext): Promise
   function takeEffect(): void {
     registry.replace(inForce.installation.identities);
     grants.adopt(inForce.installation);
+    endApprovals();
+  }
+
+  /** Of whoever gets nothing now; getting rights back brings no approval back. */
+  function endApprovals(): void {
+    const { identities } = inForce.installation;
+    const active = identities.filter((one) => one.state === "active" && !blocks.has(one));
+    const ids = new Set(active.map(({ id }) => id));
+    desk.retain((id) => ids.has(id));
   }
 
   function anchor(checkpoint: Checkpoint): void {

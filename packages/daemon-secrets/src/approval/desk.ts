@@ -113,6 +113,11 @@ export class Desk {
     this.#told();
   }
 
+  /** Whoever is suspended, revoked or blocked keeps nothing that it could come back to. */
+  retain(isSomebody: (identity: string) => boolean): void {
+    if (this.#approvals.retain(isSomebody)) this.#told();
+  }
+
   #waiting(): Asked[] {
     return this.#approvals.list(this.#options.moment());
   }

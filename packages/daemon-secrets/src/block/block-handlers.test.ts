@@ -13,7 +13,12 @@ test("[BLOCK-4] with a full list no more are blocked, and who is blocked can be 
     subject: subject(i),
     untilMs: null,
   }));
-  const blocks = new Blocks({ wallMs: () => 0, kept, keep: () => undefined });
+  const blocks = new Blocks({
+    wallMs: () => 0,
+    kept,
+    keep: () => undefined,
+    laid: () => undefined,
+  });
   const handlers = blockHandlers({ blocks, subject: () => null });
   const block = async (i: number): Promise<unknown> =>
     handlers["vault.block"]({ subject: subject(i), untilMs: 9 }, CALL);

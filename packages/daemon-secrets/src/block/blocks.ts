@@ -7,6 +7,8 @@ export type BlocksOptions = {
   readonly kept: readonly Blocked[];
   /** Makes what the operator has blocked durable. */
   readonly keep: (blocks: readonly Blocked[]) => void;
+  /** Called when others may be blocked than before. */
+  readonly laid: () => void;
 };
 
 /**
@@ -33,6 +35,7 @@ export class Blocks {
   /** By the operator's word. @throws what `keep` throws; then it is in force until the end */
   add({ subject, untilMs }: Blocked): void {
     this.#own.set({ subject, untilMs });
+    this.#options.laid();
     this.#options.keep(this.#own.list());
   }
 
@@ -49,6 +52,7 @@ export class Blocks {
     const told = new BlocksInForce<Blocked>(this.#options.wallMs);
     for (const { subject, untilMs } of blocks) told.set({ subject, untilMs });
     this.#told = told;
+    this.#options.laid();
   }
 
   /** Whether the operator has blocked this very subject. */
