@@ -12,6 +12,7 @@ import { setImmediate } from "node:timers/promises";
 import { createSha256 } from "@sesame/core-crypto/sha256";
 import { errorCode } from "@sesame/core-ipc/daemon";
 import { Denial, limits } from "@sesame/core-types";
+import { isOnRootsMount } from "./mount.ts";
 
 /** A program that was opened once: what is executed is what was hashed. */
 export type ProgramFile = {
@@ -39,8 +40,9 @@ export async function openProgram(path: string, directory: string): Promise<Prog
   const fd = openFile(path);
   try {
     const { size, uid, mode } = checked(fd, path);
-    const firm = uid === 0 && (mode & 0o022) === 0 && process.getuid?.() !== 0;
-    if (firm) return { fd, sha256: await read(fd, size, path), close: () => closeSync(fd) };
+    const isRoots = uid === 0 && (mode & 0o022) === 0 && isOnRootsMount(fd);
+    if (isRoots && process.getuid?.() !== 0)
+      return { fd, sha256: await read(fd, size, path), close: () => closeSync(fd) };
   } catch (cause) {
     closeSync(fd);
     throw cause;
