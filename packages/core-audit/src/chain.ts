@@ -58,7 +58,7 @@ export class ChainReader {
     this.#signer = signer;
     this.#sequence = from.sequence;
     this.#timeMs = from.timeMs;
-    this.#hash = Buffer.from(from.hash, "latin1");
+    this.#hash = Buffer.from(from.hash);
   }
 
   get sequence(): number {
@@ -130,8 +130,8 @@ export class ChainReader {
   // A control entry has one form, so that nothing can be added to it unseen.
   #parse(line: string): Control | null {
     const entry = parseEntry(line);
-    const control = entry?.control ?? null;
-    if (entry === null || control === null) return null;
+    if (entry === null || entry.control === null) return null;
+    const { control } = entry;
     const hashed = hashedText(entry.prev, entry.seq, entry.time, controlBody(control));
     return lineText(hashed, entry.hash) === line ? control : null;
   }
@@ -176,7 +176,7 @@ export class ChainReader {
 
   #isSigned(reach: Reach, signature: Uint8Array): boolean {
     const { verifier, installationId } = this.#rules;
-    const publicKey = this.#signer === null ? undefined : this.#keys[this.#signer];
+    const publicKey = this.#keys[this.#signer ?? -1];
     return (
       publicKey !== undefined && isSigned(verifier, { installationId, publicKey }, reach, signature)
     );

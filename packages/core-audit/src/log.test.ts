@@ -6,7 +6,15 @@ import { nodeSuite } from "@sesame/core-crypto/node";
 import { checkpointSchema, decode, encode, type Checkpoint } from "@sesame/core-types";
 import fc from "fast-check";
 import { statement } from "./checkpoint.ts";
-import { parseEntry, type AuditActor, type AuditEntry, type AuditEvent } from "./entry.ts";
+import {
+  eventBody,
+  parseEntry,
+  type AuditActor,
+  type AuditEntry,
+  type AuditEvent,
+} from "./entry.ts";
+import { MAX_LINE_BYTES } from "./limits.ts";
+import { LINE_OVERHEAD } from "./line.ts";
 import { tailAudit } from "./tail.ts";
 import {
   appendMany,
@@ -185,6 +193,59 @@ test("[AUDIT-7] time is the clock's, also when it goes back", async () => {
   assert.deepEqual(report.notes, ["time goes back at entry 4"]);
 });
 
+test("[AUDIT-7] a clock before 1970 shows as its beginning, and parts of milliseconds are left out", async () => {
+  const files = new MemoryFiles();
+  const clock = handClock();
+  const log = await open("", { files, clock });
+  for (const now of [-5, 1_000.9]) {
+    clock.set(now);
+    await log.append(EVENT);
+  }
+  assert.deepEqual(
+    entries(files.get(FIRST)).map(({ time }) => time),
+    [START_MS, START_MS, 0, 1_000],
+  );
+  assert.equal((await verifyIn(files)).ok, true);
+});
+
+test("[AUDIT-6] the writer takes what fits a line with the longest numbers", async () => {
+  const files = new MemoryFiles();
+  const log = await open("", { files });
+  const shortest = Buffer.byteLength(eventBody({ ...EVENT, object: "" }));
+  const room = MAX_LINE_BYTES - LINE_OVERHEAD - shortest;
+  assert.equal(await log.append({ ...EVENT, object: "x".repeat(room) }), 3);
+  await assert.rejects(log.append({ ...EVENT, object: "x".repeat(room + 1) }), { exit: "data" });
+});
+
+test("who listens hears each entry of a caller's once, as it is on disk, before the caller", async () => {
+  const files = new MemoryFiles();
+  const log = await open("", { files, limits: { checkpointEntries: 2 } });
+  const heard: AuditEntry[] = [];
+  let grown = 0;
+  log.onEntry((entry) => heard.push(entry));
+  log.onGrowth(() => grown++);
+  await log.append(EVENT).then((sequence) => assert.equal(heard.at(-1)?.seq, sequence));
+  assert.equal(grown, 1);
+  await appendMany(log, 4);
+  assert.equal(grown, 2, "what shares a write is told of once");
+  await log.checkpoint();
+  assert.equal(grown, 3);
+  await log.checkpoint();
+  assert.equal(grown, 3, "nothing was added");
+  const onDisk = entries(files.get(FIRST)).filter(({ control }) => control === null);
+  assert.equal(onDisk.length, 5);
+  assert.deepEqual(heard, onDisk);
+});
+
+test("a log is opened for 16 bytes of id, and segments that hold an opening and an entry", async () => {
+  for (const length of [0, 15, 17])
+    await assert.rejects(open("", { installationId: new Uint8Array(length) }), RangeError);
+  const ofSize = (segmentBytes: number) =>
+    open("", { files: new MemoryFiles(), limits: { segmentBytes } });
+  await assert.rejects(ofSize(32_767), RangeError);
+  assert.equal((await ofSize(32_768)).writable, true);
+});
+
 test("[AUDIT-11] a checkpoint is the owner's signature over the statement", async () => {
   const log = await open("", { files: new MemoryFiles() });
   await log.append(EVENT);
@@ -239,6 +300,14 @@ test("[AUDIT-12] an unsigned entry waits 10 minutes for its checkpoint at most",
   timers.pop()?.run();
   assert.equal((await promise).sequence, 4);
   assert.equal(timers.length, 0);
+  // A checkpoint that comes sooner ends the wait, and so does a clean stop.
+  await log.append(EVENT);
+  assert.equal(timers.length, 1);
+  await log.checkpoint();
+  assert.equal(timers.length, 0);
+  await log.append(EVENT);
+  await log.close();
+  assert.equal(timers.length, 0);
 });
 
 test("[AUDIT-12] entries that an earlier writer left unsigned count, and wait no longer", async () => {
@@ -280,6 +349,25 @@ test("[AUDIT-12] without entries since the last one no checkpoint is added", asy
   );
   await again.close();
   assert.equal(files.get(FIRST).length, length);
+});
+
+test("[AUDIT-13] every checkpoint is handed out, also those with which segments begin", async () => {
+  const files = new MemoryFiles();
+  const log = await open("", { files, limits: { segmentBytes: 32_768, checkpointEntries: 50 } });
+  const handed: number[] = [];
+  log.onCheckpoint(({ sequence }) => handed.push(sequence));
+  await appendMany(log, 120);
+  await log.close();
+  const names = (await files.list()).toSorted();
+  assert.ok(names.length > 1);
+  const made = names
+    .flatMap((name) => entries(files.get(name)))
+    .filter(({ control }) => control?.type === "checkpoint");
+  // The first was there before anybody listened.
+  assert.deepEqual(
+    handed,
+    made.slice(1).map(({ seq }) => seq - 1),
+  );
 });
 
 test("[AUDIT-13] listeners and callers get a checkpoint that a power cut leaves", async () => {
@@ -325,6 +413,33 @@ async function reopenedCheckpoint(dir: string): Promise<Checkpoint> {
   await log.close();
   return checkpoint;
 }
+
+for (const checkpointEntries of [1, 2, 3])
+  test(`[AUDIT-15] a segment keeps its limit with a checkpoint every ${checkpointEntries}`, async () => {
+    const files = new MemoryFiles();
+    const log = await open("", { files, limits: { segmentBytes: 32_768, checkpointEntries } });
+    await appendMany(log, 150);
+    await log.close();
+    const names = await files.list();
+    assert.ok(names.length > 2);
+    for (const name of names) assert.ok(files.get(name).length <= 32_768);
+    assert.equal((await verifyIn(files)).ok, true);
+  });
+
+test("[AUDIT-17] what waits is written in parts of 1 MiB at most", async () => {
+  const files = new MemoryFiles();
+  const log = await open("", { files, algorithm: "sha256" });
+  const lengths: number[] = [];
+  files.mishap = (operation) => {
+    if (operation === "write") lengths.push(files.get(FIRST).length);
+  };
+  const object = "x".repeat(15_000);
+  await Promise.all(Array.from({ length: 200 }, () => log.append({ ...EVENT, object })));
+  lengths.push(files.get(FIRST).length);
+  assert.equal(lengths.length - 1, 3);
+  for (const [i, length] of lengths.slice(1).entries())
+    assert.ok(length - (lengths[i] ?? 0) <= 1024 * 1024);
+});
 
 test("[AUDIT-16] what was acknowledged survives a power cut", async () => {
   // SECURITY: a secret could be released with no trace, by cutting the power at the right moment.
@@ -497,6 +612,8 @@ test("close waits for what was appended; nothing is taken after it", async (t) =
   await Promise.all([log.close(), log.close()]);
   assert.equal((await appended).length, 10);
   await assert.rejects(log.append(EVENT), { exit: "unavailable" });
+  await assert.rejects(log.checkpoint(), { exit: "unavailable" });
+  assert.deepEqual([log.writable, log.fault?.exit], [false, "unavailable"]);
   const seen = await collect(tailAudit(dir, { count: Infinity }));
   assert.equal(seen.at(-1)?.action, "audit.checkpoint");
   assert.equal(seen.length, 13);

@@ -16,7 +16,6 @@ import {
   type AuditEvent,
   type Control,
 } from "./entry.ts";
-import type { Algorithm } from "./hash.ts";
 import { loadHashers } from "./io/hashers.ts";
 import { hashedText, lineText } from "./line.ts";
 import { RECOVERY_BYTES } from "./limits.ts";
@@ -84,19 +83,16 @@ const CHECKPOINT = "checkpoint" as const;
 const GENESIS: Control = {
   type: "genesis",
   version: 1,
-  algorithm: "blake3",
+  algorithm: "sha256",
   installation: Buffer.from(OWNER.installationId).toString("hex"),
 };
-/** Its number is that of the segment. */
+/** With 0 for the number of the segment in which it stands. */
 const SEGMENT: Control = { type: "segment", number: 0 };
 type Line = AuditEvent | Control | typeof CHECKPOINT;
 
 /** A log of these lines in their segments, by whoever has the key; [] is what a log begins with. */
-async function logOf(
-  segments: readonly (readonly Line[])[],
-  algorithm: Algorithm = "blake3",
-): Promise<MemoryFiles> {
-  const { entry: hasher } = await loadHashers(algorithm);
+async function logOf(segments: readonly (readonly Line[])[]): Promise<MemoryFiles> {
+  const { entry: hasher } = await loadHashers("sha256");
   const files = new MemoryFiles();
   let head = ORIGIN;
   for (const [i, lines] of segments.entries()) {
@@ -104,7 +100,9 @@ async function logOf(
     for (const line of lines.length === 0 ? [GENESIS, CHECKPOINT] : lines)
       if (line === CHECKPOINT) batch.checkpoint(START_MS);
       else if ("action" in line) batch.add(START_MS, eventBody(line));
-      else batch.control(START_MS, line.type === "segment" ? { ...line, number: i + 1 } : line);
+      else if (line.type === "segment")
+        batch.control(START_MS, { ...line, number: line.number || i + 1 });
+      else batch.control(START_MS, line);
     files.put(segmentName(i + 1), batch.toBytes());
     ({ head } = batch);
   }
@@ -422,8 +420,15 @@ for (const [what, move, segment, reason] of MOVES)
 type Found = readonly [segment: number, line: number, reason: RegExp];
 const TORN: Control = { type: "gap", bytes: 1, hash: "0".repeat(64), file: "torn-3.bin" };
 const DUE = /first checkpoint of the segment is due before it/;
+const NO_BEGINNING = /^segment \d does not begin with it: lines or files were moved$/;
 const BELONGS = /belongs where a segment begins/;
 const UNOPENED: readonly [what: string, segments: readonly Line[][], where: Found][] = [
+  ["an entry as the first", [[EVENT, CHECKPOINT]], [1, 1, NO_BEGINNING]],
+  ["a checkpoint as the first", [[CHECKPOINT]], [1, 1, NO_BEGINNING]],
+  ["another beginning", [[SEGMENT, CHECKPOINT]], [1, 1, NO_BEGINNING]],
+  ["an entry as the second's first", [[], [EVENT, CHECKPOINT]], [2, 1, NO_BEGINNING]],
+  ["a second genesis", [[], [GENESIS, CHECKPOINT]], [2, 1, NO_BEGINNING]],
+  ["another number", [[], [{ ...SEGMENT, number: 3 }, CHECKPOINT]], [2, 1, NO_BEGINNING]],
   ["no checkpoint", [[GENESIS, EVENT]], [1, 2, DUE]],
   ["no checkpoint in the second segment", [[], [SEGMENT, EVENT, CHECKPOINT]], [2, 2, DUE]],
   ["two gaps", [[], [SEGMENT, TORN, TORN, CHECKPOINT]], [2, 3, DUE]],
@@ -571,7 +576,7 @@ test("[AUDIT-30] gaps are listed with the state of their bytes", async () => {
 test("[AUDIT-30] a gap entry opens no file but a torn one of its directory", async () => {
   // SECURITY: a forged gap entry could make a verifier that runs as root tell of any file.
   const secret = Buffer.from("hello");
-  const hashOf = Buffer.from(blake3(secret)).toString("hex");
+  const hashOf = hash("sha256", secret);
   const gap: Control = { type: "gap", bytes: 5, hash: hashOf, file: "../secret" };
   const files = await logOf([[], [SEGMENT, gap, CHECKPOINT]]);
   files.put("../secret", secret);
@@ -599,10 +604,9 @@ test("[AUDIT-30] no more than recovery can have set aside is read back", async (
     [1, "differs"],
   ] as const) {
     const torn = Buffer.alloc(RECOVERY_BYTES + more);
-    const hashOf = Buffer.from(hash("sha256", torn, "buffer")).toString("hex");
+    const hashOf = hash("sha256", torn);
     const gap: Control = { type: "gap", bytes: torn.length, hash: hashOf, file: "torn-3.bin" };
-    const begun: Line[] = [{ ...GENESIS, algorithm: "sha256" }, CHECKPOINT];
-    const files = await logOf([begun, [SEGMENT, gap, CHECKPOINT]], "sha256");
+    const files = await logOf([[], [SEGMENT, gap, CHECKPOINT]]);
     files.put("torn-3.bin", torn);
     assert.equal((await verifyIn(files)).gaps[0]?.saved, saved);
   }
@@ -610,7 +614,7 @@ test("[AUDIT-30] no more than recovery can have set aside is read back", async (
 
 test("[AUDIT-7] a report says where time goes back, and how often", async () => {
   const backAt = async (...times: readonly number[]): Promise<readonly string[]> => {
-    const { entry: hasher } = await loadHashers("blake3");
+    const { entry: hasher } = await loadHashers("sha256");
     const log = await logOf([[]]);
     const { seq, hash: of } = entryOf(linesOf(log.get(FIRST)).at(-1));
     const batch = new Batch({ hasher, ...OWNER }, { sequence: seq, hash: of, timeMs: START_MS });

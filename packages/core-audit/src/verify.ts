@@ -206,7 +206,7 @@ class Verification {
 
   #noteWriter(): void {
     const { sequence, signer } = this.#chain;
-    const key = signer === null ? undefined : this.#keys[signer];
+    const key = this.#keys[signer ?? -1];
     if (key === undefined || key === this.#writers.at(-1)?.key) return;
     const isFirst = this.#writers.length === 0;
     this.#writers.push({ from: isFirst ? 1 : sequence, key });

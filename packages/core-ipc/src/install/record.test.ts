@@ -10,7 +10,9 @@ import {
   LEVELS,
   limits,
 } from "@sesame/core-types";
-import { nextSerial, parseRecord, recordText, type Installation } from "./record.ts";
+import { identity as identityNamed } from "../testing/pair.ts";
+import { INSTALLATION, tokenOf } from "../testing/certificates.ts";
+import { nextSerial, parseRecord, recordText, rootKeyIn, type Installation } from "./record.ts";
 import type { Token } from "./token.ts";
 
 const key = fc.uint8Array({ minLength: 32, maxLength: 32 });
@@ -130,4 +132,131 @@ test("a serial that is no whole number, or has none behind it, is not read", () 
   assert.equal(parseRecord(text)?.serial, 7);
   for (const other of ["-1", "0.5", "1e3", "07", "9007199254740991", "9007199254740993", '"7"', ""])
     assert.equal(parseRecord(text.replace("serial = 7", `serial = ${other}`)), null, other);
+});
+
+const bytesOf = (byte: number): Uint8Array => new Uint8Array(32).fill(byte);
+const HEX = (byte: number): string => Buffer.from(bytesOf(byte)).toString("hex");
+const WHOLE: Installation = {
+  id: INSTALLATION,
+  rootKey: bytesOf(1),
+  serial: 7,
+  logKeys: [{ signingKey: bytesOf(2), untilMs: 3 }],
+  identities: [
+    {
+      ...identityNamed("ci", { kind: "ai" }),
+      id: "0198c2f4-0000-7000-8000-000000000003",
+      enrolledMs: 11,
+      keyedMs: 12,
+      wants: "secret-list",
+      capabilities: ["secret-list"],
+      noiseKey: bytesOf(4),
+      sealingKey: bytesOf(5),
+      signingKey: bytesOf(6),
+      former: [
+        { untilMs: 9, noiseKey: bytesOf(7), sealingKey: bytesOf(8), signingKey: bytesOf(9) },
+      ],
+    },
+  ],
+  tokens: [tokenOf(7, { uses: 2, admitted: ["0198c2f4-0000-7000-8000-000000000004"] })],
+};
+
+/** Values of a record, and others in their place that are none. */
+const VALUES: readonly [was: string, ...others: readonly string[]][] = [
+  [
+    `id = "${INSTALLATION}"`,
+    'id = ""',
+    'id = "ci"',
+    `id = "${INSTALLATION.toUpperCase()}"`,
+    "id = 1",
+  ],
+  [`id = "${INSTALLATION}"`, `id = "${INSTALLATION}0"`, `id = "0${INSTALLATION}"`],
+  [`root_key = "${HEX(1)}"`, 'root_key = ""', `root_key = "${HEX(1)}01"`, "root_key = 1"],
+  [
+    `root_key = "${HEX(1)}"`,
+    `root_key = "${HEX(1).slice(2)}"`,
+    `root_key = "${HEX(0xaa).toUpperCase()}"`,
+  ],
+  [`["3 ${HEX(2)}"]`, "[3]", '["3"]', `["x ${HEX(2)}"]`, `["-1 ${HEX(2)}"]`, `["1.5 ${HEX(2)}"]`],
+  [`["3 ${HEX(2)}"]`, `["3 ${HEX(2)} "]`, `["3 ${HEX(2)}02"]`, `"3 ${HEX(2)}"`, "[]", "null"],
+  ['id = "0198c2f4-0000-7000-8000-000000000003"', 'id = ""', 'id = "ci"', "id = 3"],
+  ['name = "ci"', 'name = ""', 'name = "-ci"', 'name = "c i"', "name = 1"],
+  ['kind = "ai"\nstate', 'kind = "root"\nstate', "kind = 1\nstate"],
+  ['state = "active"', 'state = "asleep"', "state = true"],
+  ["enrolled = 11", "enrolled = -11", "enrolled = 1.5", 'enrolled = "11"', "enrolled = null"],
+  ["keyed = 12", "keyed = -12", "keyed = 1.5", 'keyed = "12"', "keyed = null"],
+  ['wants = "secret-list"', 'wants = "é"', 'wants = "\\""', 'wants = "\\\\"', "wants = 1"],
+  ['wants = "secret-list"', `wants = "${"x".repeat(1_025)}"`, 'wants = "\\t"', "wants = null"],
+  [`noise_key = "${HEX(4)}"`, 'noise_key = ""', `noise_key = "${HEX(4)}04"`, "noise_key = 4"],
+  [`sealing_key = "${HEX(5)}"`, 'sealing_key = ""', `sealing_key = "${HEX(5)}05"`],
+  [`signing_key = "${HEX(6)}"`, 'signing_key = ""', `signing_key = "${HEX(6)}06"`],
+  [
+    `former = ["9 ${HEX(7)} `,
+    "former = [9]",
+    `former = ["x ${HEX(7)} `,
+    `former = ["-1 ${HEX(7)} `,
+  ],
+  [` ${HEX(8)} ${HEX(9)}"]`, ` ${HEX(9)}"]`, ` ${HEX(8)} ${HEX(9)}09"]`, ` 08 ${HEX(9)}"]`],
+  [`key = "${HEX(6)}"\n`, `key = "${HEX(6)}"\nmore = 1\n`],
+  ['names = "ci-*"', 'names = ""', 'names = "*-*"', "names = 1"],
+  ["uses = 2", "uses = 0", "uses = 1.5", "uses = 1001", 'uses = "2"'],
+  ["made = ", "made = -", 'made = "1"\nmade = '],
+  ["until = ", "until = -", "until = 9", "until = null\nuntil = "],
+  ['admitted = ["0198c2f4-0000-7000-8000-000000000004"]', 'admitted = ["ci"]', "admitted = null"],
+];
+
+test("a value that the suite does not write is not read", () => {
+  // SECURITY: what one program takes for nothing another may take for something.
+  const text = recordText(WHOLE);
+  assert.deepEqual(parseRecord(text), WHOLE);
+  for (const [was, ...others] of VALUES) {
+    assert.ok(text.includes(was), was);
+    for (const other of others) assert.equal(parseRecord(text.replace(was, other)), null, other);
+  }
+  for (const field of ["kind", "clearance"])
+    for (const block of text.split("\n\n").slice(1)) {
+      const changed = block.replace(new RegExp(`^${field} = .*$`, "m"), `${field} = "any"`);
+      assert.notEqual(changed, block);
+      assert.equal(parseRecord(text.replace(block, changed)), null, field);
+    }
+  for (const capabilities of ['["any"]', '["secret-list","secret-list"]', '"secret-list"', "null"])
+    for (const block of text.split("\n\n").slice(1)) {
+      const changed = block.replace(/^capabilities = .*$/m, `capabilities = ${capabilities}`);
+      assert.equal(parseRecord(text.replace(block, changed)), null, capabilities);
+    }
+});
+
+test("a record may hold so much and not more", () => {
+  const [one] = WHOLE.identities;
+  const [issued] = WHOLE.tokens;
+  const [logKey] = WHOLE.logKeys ?? [];
+  assert.ok(one && issued && logKey);
+  const [former] = one.former;
+  assert.ok(former);
+  const many = <T>(thing: T, count: number): T[] => Array.from({ length: count }, () => thing);
+  const reads = (changes: Partial<Installation>): boolean =>
+    parseRecord(recordText({ ...WHOLE, ...changes })) !== null;
+  const withFormer = (count: number) => ({ identities: [{ ...one, former: many(former, count) }] });
+  const { MAX_FORMER_KEYS, MAX_LOG_KEYS, MAX_TOKENS } = limits;
+  for (const [more, is] of [
+    [0, true],
+    [1, false],
+  ] as const) {
+    assert.equal(reads(withFormer(MAX_FORMER_KEYS + more)), is, "former keys");
+    assert.equal(reads({ logKeys: many(logKey, MAX_LOG_KEYS + more) }), is, "log keys");
+    assert.equal(reads({ tokens: many(issued, MAX_TOKENS + more) }), is, "tokens");
+    assert.equal(reads({ identities: [{ ...one, wants: "x".repeat(1_024 + more) }] }), is, "wants");
+  }
+});
+
+test("the root key is found in a record of another release, and nothing else is", () => {
+  assert.deepEqual(rootKeyIn(`version = 9\nroot_key = "${HEX(1)}"\nother = 1\n`), bytesOf(1));
+  const later = recordText({ ...WHOLE, rootKey: bytesOf(3) });
+  assert.deepEqual(rootKeyIn(later), bytesOf(3));
+  for (const text of [
+    "",
+    "root_key = ",
+    'root_key = "01"',
+    `\n[[identity]]\nroot_key = "${HEX(1)}"\n`,
+  ])
+    assert.equal(rootKeyIn(text), null, text);
 });
