@@ -261,6 +261,9 @@ test("[AUDIT-44] an anchor counts only under the key that signs where it points"
   const genesis = Buffer.from(parseEntry(linesOf(files, 1)[0] ?? "")?.hash ?? "", "hex");
   assert.equal(await stateOf(signed(0, 1, genesis)), "matches");
   assert.equal(await stateOf(signed(1, 1, genesis)), "not signed");
+  const bad = files.get(segmentName(1)).toString("latin1").replace("object-0", "object-X");
+  files.put(segmentName(1), Buffer.from(bad, "latin1"));
+  assert.equal(await stateOf(last), "unreached");
 });
 
 test("[AUDIT-36] an export names the keys of the log in their order", async () => {

@@ -103,6 +103,7 @@ test("[BLOCK-1] of entries about one subject the later counts, and no other subj
   assert.ok(list.take(entryOf(2, added({ ...BLOCK, subject: OTHER, untilMs: 5 }, 2))));
   assert.ok(list.hasIdentity(ci));
   assert.ok(!list.take(entryOf(3, { action: "block.remove", object: unblockText(KEY, null) })));
+  assert.ok(!list.take(entryOf(3, { action: "secret.get", object: blockText(BLOCK) })));
   assert.ok(list.take(entryOf(4, { action: "block.remove", object: unblockText(CI, "ci") })));
   assert.ok(!list.hasIdentity(ci) && list.hasIdentity({ ...ci, id: OTHER }));
   list.take(entryOf(5, added({ ...BLOCK, subject: KEY }, 5)));

@@ -117,6 +117,20 @@ test("[STRIKE-1] strikes count against the identity whose key was proved, not ag
     [OTHER],
     "others' attempts do not add to one's own",
   );
+  assert.deepEqual(struck([...forged.slice(1), ...attackers.slice(1)]), [], "nor to anybody's");
+  const several = (Object.keys(STRIKES) as StrikeReason[]).flatMap((reason) =>
+    spread(reason, STRIKES[reason].count - 1, 1),
+  );
+  assert.deepEqual(struck(several), [], "and each reason counts by itself");
+});
+
+test("[STRIKE-1] what nobody did and what the log says of itself strikes nobody", () => {
+  const strikes = new Strikes();
+  for (const [i, given] of spread("forgery", 50, 1).entries()) {
+    const entry = entryOf(i + 1, given);
+    assert.equal(strikes.take({ ...entry, actor: null }), null);
+    assert.equal(strikes.take({ ...entry, control: { type: "segment", number: 2 } }), null);
+  }
 });
 
 test("[STRIKE-2] what comes of restarts, clocks, mistakes and others strikes nobody", () => {

@@ -156,6 +156,8 @@ test("[ENROL-20] names and keys of others are not taken", () => {
   const { signingKey } = keysOf(1);
   assert.equal(verdict(admission(T, 2, { signingKey }, [T, 1]), record), "key-taken");
   assert.equal(verdict(rotation(1, 201), record), "key-taken");
+  const half = { noiseKey: keysOf(201).noiseKey };
+  assert.equal(verdict(rotation(1, 2, half), record), "key-taken");
   const stays = { signingKey, noiseKey: keysOf(201).noiseKey };
   assert.equal(verdict(rotation(1, 2, stays, [1, 1]), record), "key-taken");
   assert.equal(verdict(rotation(1, 5), record), "key-taken");
@@ -276,6 +278,7 @@ test("an identity's rotations are counted back from its present keys", () => {
 
 test("the audit log names who comes in by which token, and whose keys are new", () => {
   const one = verifiedOf(rotation(1, 2));
+  assert.equal(one.id, "", "a rotation lets nobody in");
   const record = withAgents(agent(1));
   assert.equal(certificateSubject(record, one), "new keys of ci-1");
   assert.equal(certificateSubject(folded(record, [one]).installation, one), "new keys of ci-1");

@@ -14,22 +14,29 @@ import {
   type Token,
 } from "./token.ts";
 
-test("[ENROL-24] a token's text is its seed, and a slip of one character is noticed", () => {
-  const seed = seedOf(7);
-  const text = new TextEncoder().encode(tokenText(suite, seed));
-  assert.equal(text.length, TOKEN_TEXT_BYTES);
-  assert.match(new TextDecoder().decode(text), /^sesame-token-[0-9a-f]{72}$/);
-  assert.deepEqual(tokenSeed(suite, text), seed);
-  for (let at = 0; at < text.length; at++)
-    for (const other of Buffer.from("0f/:`gAF\x00\xff", "latin1")) {
-      const changed = text.slice();
-      if (changed[at] === other) continue;
-      changed[at] = other;
-      assert.equal(tokenSeed(suite, changed), null, `character ${at}`);
-    }
-  for (const cut of [text.subarray(1), text.subarray(0, -1), new Uint8Array()])
-    assert.equal(tokenSeed(suite, cut), null);
-});
+const SEEDS: Readonly<Record<string, Uint8Array>> = {
+  "few digits": seedOf(7),
+  "every digit": Buffer.from("0123456789abcdef".repeat(4), "hex"),
+  "the last digit": new Uint8Array(32).fill(0xff),
+};
+
+for (const [what, seed] of Object.entries(SEEDS))
+  test(`[ENROL-24] a token's text is its seed, and a slip of one character is noticed: ${what}`, () => {
+    const text = new TextEncoder().encode(tokenText(suite, seed));
+    assert.equal(text.length, TOKEN_TEXT_BYTES);
+    assert.match(new TextDecoder().decode(text), /^sesame-token-[0-9a-f]{72}$/);
+    assert.deepEqual(tokenSeed(suite, text), Uint8Array.from(seed));
+    for (let at = 0; at < text.length; at++)
+      for (const other of Buffer.from("0f/:`gAF\x00\xff", "latin1")) {
+        const changed = text.slice();
+        if (changed[at] === other) continue;
+        changed[at] = other;
+        assert.equal(tokenSeed(suite, changed), null, `character ${at}`);
+      }
+    const more = new Uint8Array([...text, 0x30]);
+    for (const cut of [text.subarray(1), text.subarray(0, -1), new Uint8Array(), more])
+      assert.equal(tokenSeed(suite, cut), null);
+  });
 
 test("[ENROL-24] the seed of a token that is refused is wiped", () => {
   // SECURITY: with one wrong character in its text the token would stay in memory, and is still good.
