@@ -304,8 +304,8 @@ async function lengthen(home: Home): Promise<void> {
   await bus.close();
 }
 
-// SECURITY: secrets could be read without a trace by filling the disk first.
 test("a log that cannot be written releases no secret, and heals without a restart", async () => {
+  // SECURITY: secrets could be read without a trace by filling the disk first.
   await using home = await Home.ready();
   home.must(["secret", "set", "a"], "old");
   await lengthen(home);

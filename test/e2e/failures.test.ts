@@ -254,8 +254,8 @@ test("a locked vault is named with its remedy: exit 79", async () => {
   expectKept(home);
 });
 
-// SECURITY: who may guess without waiting, or restart the daemon instead of waiting, guesses fast.
 test("a wrong password is refused, then waits are enforced, across a restart", async () => {
+  // SECURITY: who may guess without waiting, or restart the daemon instead of waiting, guesses fast.
   await using home = await homeWithSecret();
   home.must(["lock"]);
   const wrong = { exit: 77, said: /wrong password/ };

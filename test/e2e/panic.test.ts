@@ -88,8 +88,8 @@ test("[PANIC-1] a panic locks and refuses everything, twice is once, until it is
   assert.equal(home.run(["audit", "verify"]).exit, 0);
 });
 
-// SECURITY: an unlock that was being waited for would open the vault after everything was locked.
 test("[PANIC-2] an unlock that is on its way when it begins ends in a refusal", async () => {
+  // SECURITY: an unlock that was being waited for would open the vault after everything was locked.
   await using home = await readyHome();
   home.must(["lock"]);
   const bus = await home.connect();
@@ -105,8 +105,8 @@ test("[PANIC-2] an unlock that is on its way when it begins ends in a refusal", 
   await bus.close();
 });
 
-// SECURITY: a panic that a reboot or a crash ends gives the thief what waiting costs.
 test("[PANIC-3] it survives restarts and kill -9, also where only one of the two has its mark", async () => {
+  // SECURITY: a panic that a reboot or a crash ends gives the thief what waiting costs.
   await using home = await readyHome();
   home.must(["panic"]);
   home.must(["daemon", "stop"]);
@@ -166,8 +166,8 @@ test("[PANIC-6] sessions of others and all grants end, their keys are nobody's, 
   );
 });
 
-// SECURITY: whoever the panic is about would end it.
 test("[PANIC-4] it takes a right password, at the pace of wrong ones, and no client lifts it", async () => {
+  // SECURITY: whoever the panic is about would end it.
   await using home = await readyHome();
   home.must(["panic"]);
   assert.equal(home.run(["--as", "ci", "panic", "--lift"], `${PASSWORD}\n`).exit, DENIED);
@@ -198,8 +198,8 @@ test("[PANIC-4] it takes a right password, at the pace of wrong ones, and no cli
   );
 });
 
-// SECURITY: the process that relays everything would otherwise end the panic that was about it.
 test("[PANIC-7] the root key lifts it where every vault is lost", async () => {
+  // SECURITY: the process that relays everything would otherwise end the panic that was about it.
   await using home = await readyHome();
   home.must(["panic"]);
   home.must(["daemon", "stop"]);

@@ -46,8 +46,8 @@ test("keys that send sequences, and other control keys, add nothing", () => {
   assert.equal(type(new HiddenLine(), "\u{1b}[1\r"), "done");
 });
 
-// SECURITY: a password that was cut unseen would be weaker than the one that was chosen.
 test("beyond 4096 bytes the line says so, until it is cleared", () => {
+  // SECURITY: a password that was cut unseen would be weaker than the one that was chosen.
   const line = new HiddenLine();
   type(line, "x".repeat(4096));
   assert.equal(line.overflowed, false);
@@ -60,8 +60,8 @@ test("beyond 4096 bytes the line says so, until it is cleared", () => {
   assert.equal(Buffer.from(line.bytes).toString(), "y");
 });
 
-// SECURITY: erased characters that stay in memory would be read from a dump of the process.
 test("what is erased or cleared is wiped from the buffer", () => {
+  // SECURITY: erased characters that stay in memory would be read from a dump of the process.
   const line = new HiddenLine();
   type(line, "geheim€\u{7f}\u{7f}");
   const memory = new Uint8Array(line.bytes.buffer);

@@ -54,8 +54,8 @@ test("every error has the exit code of the table", () => {
   assert.equal(exitCodeOf("text"), 70);
 });
 
-// SECURITY: an internal error that quotes a value would put a secret on the screen and into logs.
 test("the text of an unexpected error is not shown, its place is", () => {
+  // SECURITY: an internal error that quotes a value would put a secret on the screen and into logs.
   let error: unknown;
   try {
     JSON.parse("hunter2\n    at hunter2");
@@ -73,8 +73,8 @@ test("the text of an unexpected error is not shown, its place is", () => {
   assert.match(reportOf(system).message, /^internal failure: Error ENOENT at .*render\.test/);
 });
 
-// SECURITY: a name chosen by another identity would move the cursor or fake lines of output.
 test("untrusted text in errors and tables cannot drive the terminal", () => {
+  // SECURITY: a name chosen by another identity would move the cursor or fake lines of output.
   const hostile = "x\u{1b}]0;t\u{7}\nsesame: ok\u{9b}2J";
   const shown = [
     renderError(new Fault("io", hostile, hostile), PLAIN),

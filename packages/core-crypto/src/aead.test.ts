@@ -115,8 +115,8 @@ for (const suite of [nodeSuite, sodiumSuite, nobleSuite]) {
   }
 }
 
-// SECURITY: a key that stays in memory after its session can be read out of the process later.
 test("sodium: keys live in the given secure memory, and are wiped from it on destroy", () => {
+  // SECURITY: a key that stays in memory after its session can be read out of the process later.
   const pages: Uint8Array[] = [];
   const suite = createSodiumSuite((length) => {
     const page = sodiumSuite.allocSecret(length);

@@ -98,8 +98,8 @@ function craft(
 /** A point of order 8. */
 const TORSION = Point.fromHex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a");
 
-// SECURITY: a signer whose signature one daemon accepts and another refuses can show two histories.
 test("Ed25519 gives one verdict on crafted points of mixed and small order", () => {
+  // SECURITY: a signer whose signature one daemon accepts and another refuses can show two histories.
   let refused = 0;
   for (let i = 1; i <= 12; i += 1) {
     const message = Uint8Array.of(i);
@@ -117,8 +117,8 @@ test("Ed25519 gives one verdict on crafted points of mixed and small order", () 
   assert.ok(refused > 12, "mixed order is judged without the cofactor");
 });
 
-// SECURITY: the identity as public key would let anybody sign anything in its owner's name.
 test("Ed25519 refuses public keys of small order and of non-canonical form", () => {
+  // SECURITY: the identity as public key would let anybody sign anything in its owner's name.
   const s = Fn.toBytes(9n);
   const signature = Uint8Array.of(...Point.BASE.multiplyUnsafe(9n).toBytes(), ...s);
   const p = 2n ** 255n - 19n;
@@ -132,8 +132,8 @@ test("Ed25519 refuses public keys of small order and of non-canonical form", () 
   }
 });
 
-// SECURITY: a second valid signature for the same record would pass as a different record.
 test("Ed25519 refuses S + L, RFC 8032 §5.1.7", () => {
+  // SECURITY: a second valid signature for the same record would pass as a different record.
   const seed = new Uint8Array(32).fill(3);
   const message = new Uint8Array(3);
   const publicKey = nodeSuite.ed25519PublicKey(seed);

@@ -54,8 +54,8 @@ test("the general implementation passes the published vectors of that length", {
   );
 });
 
-// SECURITY: a copy of the master key that is left behind opens the vault after it was locked.
 test("the material is not left in memory that was worked in", () => {
+  // SECURITY: a copy of the master key that is left behind opens the vault after it was locked.
   const taken: ArrayBuffer[] = [];
   const Original = globalThis.ArrayBuffer;
   const spy = new Proxy(Original, {

@@ -93,8 +93,8 @@ test("[DSSE-1] the published encoding and signatures, written and read", () => {
   }
 });
 
-// SECURITY: a signature that survives a change signs what the attacker wrote.
 test("[DSSE-1] no envelope with a flipped bit opens as another one", () => {
+  // SECURITY: a signature that survives a change signs what the attacker wrote.
   const whole = utf8(signEnvelope(TYPE, utf8("a policy"), [A]));
   for (let at = 0; at < whole.length; at++)
     for (const bit of [1, 32]) {
@@ -112,8 +112,8 @@ test("[DSSE-1] no envelope with a flipped bit opens as another one", () => {
     }
 });
 
-// SECURITY: an export of the log, which many may ask for, must never be taken for a policy.
 test("[DSSE-2] a signature for one type opens nothing as another", () => {
+  // SECURITY: an export of the log, which many may ask for, must never be taken for a policy.
   const text = signEnvelope(TYPE, utf8("{}"), [A]);
   refused(text, "envelope-type", { ...TRUST, payloadType: OTHER });
   refused(text.replace(TYPE, OTHER), "envelope-type");
@@ -133,16 +133,16 @@ test("[DSSE-3] a threshold counts keys, not signatures", () => {
   assert.throws(() => open(envelope(STATEMENT, TYPE, BY_A), { ...both, threshold: 0 }), RangeError);
 });
 
-// SECURITY: a missing list of keys must not mean that anybody may sign.
 test("[DSSE-3] without a trusted key, and with the wrong one, nothing opens", () => {
+  // SECURITY: a missing list of keys must not mean that anybody may sign.
   const text = signEnvelope(TYPE, utf8("{}"), [A]);
   refused(text, "envelope-untrusted", { ...TRUST, keys: [] });
   refused(text, "envelope-untrusted", { ...TRUST, keys: [B.publicKey] });
   assert.ok(open(signEnvelope(TYPE, utf8("{}"), [B, A])));
 });
 
-// SECURITY: whoever writes the key id would otherwise choose the key, or that there is none.
 test("[DSSE-4] the key id decides nothing", () => {
+  // SECURITY: whoever writes the key id would otherwise choose the key, or that there is none.
   const text = signEnvelope(TYPE, utf8("{}"), [A]);
   assert.equal(parts(text).signatures[0]?.keyid, envelopeKeyId(A.publicKey));
   const named = (keyid: string): string => text.replace(envelopeKeyId(A.publicKey), keyid);

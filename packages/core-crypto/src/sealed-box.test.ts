@@ -49,16 +49,16 @@ test("opening inverts sealing, for any password, secret and associated data", as
   );
 });
 
-// SECURITY: a box that opens without its password, or in another place, gives its key to a thief.
 test("a wrong password or other associated data opens nothing", async () => {
+  // SECURITY: a box that opens without its password, or in another place, gives its key to a thief.
   const box = await wrapWithPassword(nodeSuite, PASSWORD, SECRET, AD, CHEAP);
   assert.equal(await unwrapWithPassword(nodeSuite, utf8("correct hors"), box, AD), null);
   assert.equal(await unwrapWithPassword(nodeSuite, utf8(""), box, AD), null);
   assert.equal(await unwrapWithPassword(nodeSuite, PASSWORD, box, utf8("installation 2")), null);
 });
 
-// SECURITY: an altered box that still opens would put a key of the attacker's choice in its place.
 test("no box with a changed byte opens", async () => {
+  // SECURITY: an altered box that still opens would put a key of the attacker's choice in its place.
   const box = await wrapWithPassword(nodeSuite, PASSWORD, SECRET, AD, CHEAP);
   for (let at = 0; at < box.length; at += 1) {
     const changed = box.slice();
@@ -82,8 +82,8 @@ test("two boxes of the same secret have nothing in common but the parameters", a
   assert.notDeepEqual(a.subarray(50), b.subarray(50));
 });
 
-// SECURITY: a planted box could otherwise make its reader allocate terabytes or compute for days.
 test("a cost out of bounds is refused before anything is spent on it", async () => {
+  // SECURITY: a planted box could otherwise make its reader allocate terabytes or compute for days.
   const box = await wrapWithPassword(nodeSuite, PASSWORD, SECRET, AD, CHEAP);
   const { suite, derived } = spying();
   for (const [at, value] of [

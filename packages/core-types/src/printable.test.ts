@@ -9,8 +9,8 @@ function fromUnit(unit: number): string {
   return String.fromCharCode(unit);
 }
 
-// SECURITY: whoever names a secret or writes an error text would drive the reader's terminal.
 test("no control, bidi, zero-width or line-separating character passes", () => {
+  // SECURITY: whoever names a secret or writes an error text would drive the reader's terminal.
   const hostile =
     "a\u{1b}[2J\u{9b}31m\r\n\t\u{7}\u{202e}\u{2066}\u{200b}\u{2028}\u{feff}\u{7f}\ud800z";
   const safe =

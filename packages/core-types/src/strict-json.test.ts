@@ -66,8 +66,8 @@ test("[JSON-1] what is not one value in UTF-8 is refused", () => {
   assert.throws(() => readJson(Uint8Array.of(0x22, 0xff, 0x22), 10), /not UTF-8/);
 });
 
-// SECURITY: of two members of one name, the signer's tool shows one and the daemon obeys the other.
 test("[JSON-2] a member that stands there twice is refused, at any depth and however written", () => {
+  // SECURITY: of two members of one name, the signer's tool shows one and the daemon obeys the other.
   refuses('{"a":1,"a":1}', /twice/);
   refuses('{"a":1,"b":[{"c":1,"d":2,"c":3}]}', /twice/);
   refuses('{"a":1,"\\u0061":2}', /twice/);
@@ -106,8 +106,8 @@ test("[JSON-3] a lone surrogate is refused, in texts and in names", () => {
   refuses('{"\\udc00":1}', /lone surrogate/);
 });
 
-// SECURITY: a text of brackets alone would otherwise end the daemon that reads it.
 test("[JSON-4] depth and length are bounded", () => {
+  // SECURITY: a text of brackets alone would otherwise end the daemon that reads it.
   const nested = (levels: number): string => "[".repeat(levels) + "]".repeat(levels);
   assert.ok(read(nested(MAX_JSON_DEPTH)));
   refuses(nested(MAX_JSON_DEPTH + 1), /levels/);

@@ -75,8 +75,8 @@ test("[PANIC-4] it ends after the proof, at the bus host first", async () => {
   assert.equal(panic.held, false);
 });
 
-// SECURITY: a wrong password, a full disk or a silent bus would otherwise end the panic.
 test("[PANIC-4] a step that fails leaves it in force", async () => {
+  // SECURITY: a wrong password, a full disk or a silent bus would otherwise end the panic.
   const wrong = bench(true);
   const refused = wrong.panic.end(() => Promise.reject(new Denial("factor-rejected")));
   await assert.rejects(refused, isDenial("factor-rejected"));
@@ -90,8 +90,8 @@ test("[PANIC-4] a step that fails leaves it in force", async () => {
   }
 });
 
-// SECURITY: who waits for the operator to lift one panic could otherwise end the next with it.
 test("[PANIC-4] lifting one does not end the one that began meanwhile", async () => {
+  // SECURITY: who waits for the operator to lift one panic could otherwise end the next with it.
   const { panic, steps } = bench(true);
   const lifting = panic.end(async () => {
     panic.begin();
@@ -101,8 +101,8 @@ test("[PANIC-4] lifting one does not end the one that began meanwhile", async ()
   assert.ok(!steps.includes("tell false"));
 });
 
-// SECURITY: a lying bus host says that there is no panic; that must not make it so.
 test("[PANIC-5] meeting the bus host spreads a panic either way, and never ends one", async () => {
+  // SECURITY: a lying bus host says that there is no panic; that must not make it so.
   const calm = bench();
   await calm.panic.meet(false, calm.tell);
   assert.ok(!calm.panic.held);

@@ -81,8 +81,8 @@ test("a secret of a profile that was not asked for is a fault", () => {
   assert.throws(() => select(["a"], secret("a", "x", "1"), secret("a", "x", "2")), /came twice/);
 });
 
-// SECURITY: a value that was cut or replaced without notice would weaken a key, or disable a check.
 test("a value with NUL or without UTF-8 is refused by name, its bytes untold", () => {
+  // SECURITY: a value that was cut or replaced without notice would weaken a key, or disable a check.
   for (const bytes of [
     [0x71, 0, 0x72],
     [0x71, 0xff],

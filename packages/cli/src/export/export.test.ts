@@ -124,8 +124,8 @@ function checkDotenv(list: readonly string[]): void {
 
 const TRICKY = `'"\`\\#\n\rnr a\u2028`;
 
-// SECURITY: a value that reaches into the next line would set another variable.
 test("dotenv parses its form back to the same values, next to any others", () => {
+  // SECURITY: a value that reaches into the next line would set another variable.
   checkDotenv([PEM.replaceAll("\\n", "\\t"), "", " ", "a # b", "\r\n", "it's", `say "hi"`]);
   checkDotenv(split(strings(TRICKY, 4)).written);
   fc.assert(

@@ -91,8 +91,8 @@ function hex(answer: string | Uint8Array): string {
   return `hex:${Buffer.from(answer).toString("hex")}\n`;
 }
 
-// SECURITY: whoever looks over the shoulder or at a recorded terminal would read the password.
 test("a hidden prompt shows the question only, and leaves the terminal as it was", async () => {
+  // SECURITY: whoever looks over the shoulder or at a recorded terminal would read the password.
   const ended = await onTerminal(`promptHidden("Password: ")`, [
     { expect: "Password: ", type: "p'ä€ ß\r" },
   ]);

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { requireRoots } from "./roots-program.ts";
 
-// SECURITY: the system would run, as another user, a program that its user can exchange.
 test("a program that others than root can change is not the system's to run", (t) => {
+  // SECURITY: the system would run, as another user, a program that its user can exchange.
   for (const roots of ["/usr/bin/env", "/etc/passwd", "/etc/default"]) requireRoots(roots);
   const folder = mkdtempSync(join(tmpdir(), "sesame-program-"));
   t.after(() => rmSync(folder, { recursive: true }));

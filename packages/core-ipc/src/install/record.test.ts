@@ -89,8 +89,8 @@ test("another TOML parser reads the same in a record", () => {
   );
 });
 
-// SECURITY: a second reading of the same signed text would let an editor choose another meaning.
 test("only the canonical form is read", () => {
+  // SECURITY: a second reading of the same signed text would let an editor choose another meaning.
   fc.assert(
     fc.property(
       installation,

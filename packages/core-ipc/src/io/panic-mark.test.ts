@@ -27,8 +27,8 @@ test("[PANIC-3] it holds across restarts until it is lifted, and twice is once",
   }
 });
 
-// SECURITY: a mark that reads as none because it is damaged would end a panic by a cut cable.
 test("[PANIC-3] whatever is there is a mark; what cannot be looked at is an error", (t) => {
+  // SECURITY: a mark that reads as none because it is damaged would end a panic by a cut cable.
   const path = place(t);
   writeFileSync(path, "");
   assert.ok(new PanicMark(path).held);

@@ -37,8 +37,8 @@ function words(text: string): string[] {
   return text.trim().split(/\s+/);
 }
 
-// SECURITY: whoever may write one secret would run code in every program started with secrets.
 test("variables that steer loaders, shells, tools and trust are denied in any letter case", () => {
+  // SECURITY: whoever may write one secret would run code in every program started with secrets.
   for (const name of words(DENIED)) {
     for (const spelling of [name, name.toLowerCase(), name[0] + name.slice(1).toLowerCase()]) {
       const reason = isDenied(spelling);

@@ -34,15 +34,15 @@ test("a prefix has to be an identifier itself", () => {
   }
 });
 
-// SECURITY: a secret called `ld-preload`, or `preload` under the prefix `LD`, would load a library.
 test("a refused variable is refused with and through a prefix", () => {
+  // SECURITY: a secret called `ld-preload`, or `preload` under the prefix `LD`, would load a library.
   assert.throws(() => variableName("ld-preload", null), faulty("data", /"ld-preload".*LD_PRELOAD/));
   assert.throws(() => variableName("preload", "ld"), faulty("data", /ld_PRELOAD.*libraries/));
   assert.equal(variableName("ld-preload", "APP"), "APP_LD_PRELOAD");
 });
 
-// SECURITY: a secret whose name maps to another's variable would replace its value unseen.
 test("two secrets of one variable are an error that names both", () => {
+  // SECURITY: a secret whose name maps to another's variable would replace its value unseen.
   assert.throws(
     () => variableNames(["x", "api-key", "api.key"], null),
     faulty("data", /"api-key" and "api\.key" would both be API_KEY/),
