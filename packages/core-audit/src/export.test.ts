@@ -93,8 +93,8 @@ test("[AUDIT-34] what is not there or too much for one file is refused", async (
   assert.ok((await made(files, { from: 1, to: 7, maxBytes: length - 1 })).payload !== null);
 });
 
-// SECURITY: an export of a changed log, signed, would pass for the truth.
 test("[AUDIT-35] of a log that is not good nothing is exported, also not the good part", async () => {
+  // SECURITY: an export of a changed log, signed, would pass for the truth.
   const { files, anchors } = await sample();
   const bytes = files.get(FIRST);
   const changed = Buffer.from(bytes);

@@ -163,6 +163,7 @@ test("[AUDIT-8] nothing that a caller adds to an event reaches the line", async 
   const body = (line = ""): string => line.slice(line.indexOf('"actor"'), line.indexOf(',"hash"'));
   assert.equal(body(added), body(plain));
   assert.ok(body(added).length > 100);
+  assert.ok(added?.includes("hunter2") === false);
 });
 
 test("[AUDIT-6] an entry longer than a line may be is refused, and nothing is written", async () => {

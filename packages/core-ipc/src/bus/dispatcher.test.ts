@@ -515,7 +515,9 @@ test("[OWNER-2] a refusal is on record with the profile that the call was about"
 test("what a sealed reply was made of is wiped, and what came in clear is left alone", async () => {
   // SECURITY: values would otherwise wait in memory for the collector.
   const held = new Set<Uint8Array>();
+  const value = new TextEncoder().encode("the value");
   const place = world({
+    handler: (_name, _params, call) => call.record().then(() => ({ value, version: 1 })),
     memory: {
       allocSecret: (length) => {
         const bytes = nodeSuite.allocSecret(length);
@@ -530,6 +532,7 @@ test("what a sealed reply was made of is wiped, and what came in clear is left a
   });
   assert.ok((await ask(place, "secret.get", operator)) instanceof Uint8Array);
   assert.equal(held.size, 0);
+  assert.ok(value.every((byte) => byte === 0));
 
   const clear = world({ handler: (_name, _params, call) => call.record().then(() => ({})) });
   const body = encode(MESSAGES["profile.create"].params, { profile: "work" });

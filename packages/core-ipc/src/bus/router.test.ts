@@ -88,14 +88,18 @@ test("[ROUTE-1] nothing is accepted from a connection below its level", () => {
 
 test("[ENROL-10] a connection that gets a name is routed by its clearance from then on", () => {
   // SECURITY: one that became somebody would keep what the old clearance let through.
-  const { router } = start();
+  const { router, subscribe } = start();
   const session = new Uint8Array(16);
   const list = kind("agent.list");
+  const news = header({ type: "publish", tag: TOPIC_TAG, target: "jobs" });
   assert.equal(refusal(router.message(1, list, EMPTY), 1), "clearance-too-low");
   router.identified(1, { name: "new", kind: "ai", clearance: "internal", session });
   assert.deepEqual(targets(router.message(1, list, EMPTY)), [BUS_CONNECTION]);
+  subscribe(1, "jobs");
+  assert.deepEqual(targets(router.message(2, news, EMPTY)), [1]);
   router.identified(1, { name: null, kind: null, clearance: "open", session });
   assert.equal(refusal(router.message(1, list, EMPTY), 1), "clearance-too-low");
+  assert.deepEqual(targets(router.message(2, news, EMPTY)), []);
 });
 
 test("[MESSAGE-2] the level of a kind is the table's, whatever the caller wrote", () => {
@@ -221,7 +225,11 @@ test("[TOPIC-2] an application topic is no name of the catalogue, and its publis
   assert.deepEqual(targets(router.message(2, on("jobs"), EMPTY)), [3]);
   for (const target of ["vault.changed", "bus.missed", "a//b", "", null])
     assert.equal(refusal(router.message(2, on(target), EMPTY), 2), "clearance-too-low");
-  assert.equal(refusal(router.message(1, on("jobs"), EMPTY), 1), "clearance-too-low");
+  for (const level of ["open", "internal"] as const)
+    assert.equal(
+      refusal(router.message(1, { ...on("jobs"), level }, EMPTY), 1),
+      "clearance-too-low",
+    );
 });
 
 test("[TOPIC-1] applications choose `open` or `internal`, no more", () => {

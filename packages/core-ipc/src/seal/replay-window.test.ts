@@ -64,6 +64,11 @@ test("[SEAL-3] setting the clock back does not make room for a replay", () => {
   clock.turn(WINDOW);
   clock.setBack(WINDOW);
   assert.equal(window.check(call), "replayed");
+  // Nor setting it ahead for a while.
+  clock.setBack(-3 * WINDOW);
+  assert.equal(window.check(id()), "fresh");
+  clock.setBack(3 * WINDOW);
+  assert.equal(window.check(call), "replayed");
 });
 
 test("[SEAL-10] what may have been accepted before a restart is stale", () => {
