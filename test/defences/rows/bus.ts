@@ -346,14 +346,7 @@ export const BUS: readonly Row[] = [
       title: "[RATE-1] calls of one class are counted together, those of another are not",
       defence: "two kinds that read are counted together",
       from: "const wait = windows.take(`${counted} ${id}`, limit, monotonicMs());",
-      to: "const wait = windows.take(`${counted} ${id} ${name}`, limit, monotonicMs());",
-      also: [
-        {
-          file: `${BUS_FOLDER}/rate-limit.ts`,
-          from: "return ({ needs }, { id, kind }) => {",
-          to: "return ({ needs, name }, { id, kind }) => {",
-        },
-      ],
+      to: "const wait = windows.take(`${counted} ${id} ${row.name}`, limit, monotonicMs());",
     },
   ]),
   ...rows(...at("policy-guard"), [
