@@ -206,8 +206,8 @@ export const WIRE: readonly Row[] = [
     {
       title: "[TRUST-2] [TRUST-3] the posture is that of the worst daemon that serves",
       defence: "one daemon with readable keys lowers everybody's posture",
-      from: "const least = Math.min(...postures);",
-      to: "const least = Math.max(...postures);",
+      from: "const posture = Math.min(...postures);",
+      to: "const posture = Math.max(...postures);",
       fails: "a posture of 0 %",
     },
     {
