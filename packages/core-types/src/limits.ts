@@ -182,7 +182,7 @@ export const MAX_RUN_FILES = 16;
 export const MAX_RUN_OUTPUT = 256 * 1024;
 /** Bytes of input that one call hands to a program. */
 export const MAX_RUN_INPUT = 64 * 1024;
-/** Milliseconds that a reader may wait for output in one call. */
+/** Milliseconds that one call may wait for output, or for input to be taken. */
 export const MAX_RUN_WAIT_MS = 5_000;
 /** Milliseconds after which a run that nobody asked about ends. */
 export const RUN_LEASE_MS = 15_000;

@@ -1383,7 +1383,7 @@ export const MESSAGES = {
     audit: "never",
     idempotent: false,
     deadlineMs: 60_000,
-    /** Answered once the program's pipe has taken it; `end`: nothing follows. */
+    /** Taken over, unless the answer is `busy`; `end`: nothing follows. docs/LAUNCHER.md, Runs. */
     params: struct({ run, data: bytes(MAX_RUN_INPUT), end: bool }),
     result: nothing,
   }),

@@ -1,6 +1,7 @@
 import { realpathSync } from "node:fs";
 import { constants } from "node:os";
 import { resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { BusClient } from "@sesame/core-ipc/client";
 import {
   Denial,
@@ -10,6 +11,7 @@ import {
   RUN_SIGNALS,
   utf8Length,
   type Command,
+  type Params,
 } from "@sesame/core-types";
 import { chosenProfile, withBus, type Context } from "../context.ts";
 import { ExecFault, findProgram, NOT_EXECUTABLE, NOT_FOUND } from "../io/exec.ts";
@@ -130,10 +132,25 @@ async function feed(bus: BusClient, run: Uint8Array, over: AbortSignal): Promise
     for (let at = 0; at < chunk.length; at += limits.MAX_RUN_INPUT) {
       if (over.aborted) return;
       const data = chunk.subarray(at, at + limits.MAX_RUN_INPUT);
-      await bus.call("run.write", { run, data, end: false }, { signal: over });
+      await write(bus, { run, data, end: false }, over);
     }
-  if (!over.aborted)
-    await bus.call("run.write", { run, data: new Uint8Array(0), end: true }, { signal: over });
+  if (!over.aborted) await write(bus, { run, data: new Uint8Array(0), end: true }, over);
+}
+
+const AGAIN_MS = 100;
+
+/** However long the command does not read: what it is given waits here. */
+async function write(bus: BusClient, input: Params<"run.write">, over: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      await bus.call("run.write", input, { signal: over });
+      return;
+    } catch (cause) {
+      const isBusy = cause instanceof Denial && cause.code === "busy";
+      if (!isBusy || over.aborted) throw cause;
+      await sleep(AGAIN_MS);
+    }
+  }
 }
 
 /** The command gets what this process is sent, and decides itself what to do about it. */

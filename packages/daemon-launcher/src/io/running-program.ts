@@ -44,6 +44,10 @@ export class RunningProgram {
   readonly #over = Promise.withResolvers<void>();
   #end: End | null = null;
   #closed = false;
+  /** Resolves once the program's pipe has taken the last input; null: it has. */
+  #written: Promise<void> | null = null;
+  /** Somebody waits for that. */
+  #isWaited = false;
   #stopped: StopReason | null = null;
   #kill: NodeJS.Timeout | undefined;
   #linger: NodeJS.Timeout | undefined;
@@ -72,9 +76,7 @@ export class RunningProgram {
     const child = spawnProgram(options);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     child.once("spawn", resolve);
-    child.once("error", (cause) =>
-      reject(new Denial("program-refused", `${path}: ${errorCode(cause)}`)),
-    );
+    child.once("error", (cause) => reject(notTaken(path, cause)));
     const running = new RunningProgram(options, child);
     await promise;
     return running;
@@ -104,16 +106,32 @@ export class RunningProgram {
     return { ...read, ended: end === null ? null : { ...end, code } };
   }
 
-  /** Resolves once the program's pipe has taken it, or nobody will. */
+  /**
+   * Takes input over, once the program has taken what came before. Resolves when the program's pipe
+   * has taken this, too, or nobody will, or after MAX_RUN_WAIT_MS.
+   *
+   * @throws {Denial} busy; then nothing of it was taken over
+   */
   async write(data: Uint8Array, end: boolean): Promise<void> {
+    if (this.#written !== null) {
+      if (this.#isWaited) throw new Denial("busy");
+      this.#isWaited = true;
+      const isTaken = await settles(this.#written, limits.MAX_RUN_WAIT_MS);
+      this.#isWaited = false;
+      if (!isTaken) throw new Denial("busy");
+    }
     const { stdin } = this.#child;
     if (stdin === null || !stdin.writable) return;
     const { promise, resolve } = Promise.withResolvers<void>();
+    const taken = promise.then(() => {
+      stdin.off("close", resolve);
+      this.#written = null;
+    });
+    this.#written = taken;
     stdin.once("close", resolve);
     stdin.write(data.slice(), () => resolve());
     if (end) stdin.end();
-    await promise;
-    stdin.off("close", resolve);
+    await settles(taken, limits.MAX_RUN_WAIT_MS);
   }
 
   signal(signal: NodeJS.Signals): void {
@@ -221,14 +239,19 @@ function spawnProgram(options: ProgramOptions): ChildProcess {
     const named = files.map(({ variable }, i) => [variable, `/proc/self/fd/${slot + i}`] as const);
     const inherited = [program, ...opened];
     const high = aboveSlots(directory, opened);
-    return spawn(`/proc/self/fd/${PROGRAM_SLOT}`, [...command.args], {
-      argv0: command.path,
-      cwd: `/proc/self/fd/${high}`,
-      env: { ...variables, ...Object.fromEntries(named) },
-      stdio: ["pipe", "pipe", "pipe", ...inherited],
-      // A session of its own: signals reach all of it, and it has no terminal.
-      detached: true,
-    });
+    try {
+      return spawn(`/proc/self/fd/${PROGRAM_SLOT}`, [...command.args], {
+        argv0: command.path,
+        cwd: `/proc/self/fd/${high}`,
+        env: { ...variables, ...Object.fromEntries(named) },
+        stdio: ["pipe", "pipe", "pipe", ...inherited],
+        // A session of its own: signals reach all of it, and it has no terminal.
+        detached: true,
+      });
+    } catch (cause) {
+      // Arguments that no program could get are told at once, other errors later.
+      throw errorCode(cause) === "" ? cause : notTaken(command.path, cause);
+    }
   } finally {
     for (const fd of opened) closeSync(fd);
   }
@@ -245,6 +268,23 @@ function aboveSlots(directory: number, opened: number[]): number {
     opened.push(fd);
   }
   return fd;
+}
+
+function notTaken(path: string, cause: unknown): Denial {
+  return new Denial("program-refused", `${path}: ${errorCode(cause)}`);
+}
+
+/** False if something is still under way after so many milliseconds. */
+async function settles(work: Promise<void>, ms: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), ms);
+  work.then(
+    () => resolve(true),
+    () => resolve(true),
+  );
+  const isSettled = await promise;
+  clearTimeout(timer);
+  return isSettled;
 }
 
 function signalGroup(pid: number, signal: NodeJS.Signals): void {
