@@ -520,6 +520,13 @@ test("[RUN-9] a run is nobody else's", async () => {
   });
 });
 
+test("[RUN-26] a command that reads late gets all of its input, and its end", () => {
+  // Longer than a call waits, and than the one behind it waits for that one.
+  const late = `sleep ${(2 * limits.MAX_RUN_WAIT_MS) / 1_000 + 1}; wc -c`;
+  const { exit, out, err } = run("twin", [SH, "-c", late], "x".repeat(1_000_000));
+  assert.deepEqual({ exit, out, err }, { exit: 0, out: "1000000\n", err: "" });
+});
+
 test("[RUN-10] a run ends with its grant, and with its vault", async () => {
   // SECURITY: whoever revokes a grant wants what runs under it to stop.
   const ends = [
