@@ -4,6 +4,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -50,6 +51,14 @@ test("[INSTALL-2] [KEYS-1] a key file that others may read is refused", (t) => {
   }
   chmodSync(path, 0o400);
   assert.notEqual(loadKeyFile(suite, path), null);
+});
+
+test("[KEYS-1] a link in its place is refused by name", (t) => {
+  const path = place(t);
+  createKeyFile(suite, path);
+  renameSync(path, `${path}.there`);
+  symlinkSync(`${path}.there`, path);
+  assert.throws(() => loadKeyFile(suite, path), { message: `${path} is a symbolic link` });
 });
 
 test("[KEYS-1] so is one in a directory that others may enter, or one of somebody else", (t) => {

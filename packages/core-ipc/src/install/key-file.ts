@@ -2,7 +2,14 @@ import { linkSync, lstatSync, renameSync, unlinkSync } from "node:fs";
 import { dirname } from "node:path";
 import { equalBytes, type Suite } from "@sesame/core-crypto";
 import { Fault } from "@sesame/core-types";
-import { createFile, errorCode, fileFault, readBounded, replaceFile } from "../io/files.ts";
+import {
+  createFile,
+  errorCode,
+  expectNoLink,
+  fileFault,
+  readBounded,
+  replaceFile,
+} from "../io/files.ts";
 import {
   sealKeyFile,
   keysBeside,
@@ -221,6 +228,7 @@ function requirePrivate(path: string): void {
     [dirname(path), "700"],
   ] as const) {
     const found = lstatSync(place);
+    expectNoLink(found, place);
     const own = process.getuid?.() ?? -1;
     // Under systemd the daemons see their key file alone, in a directory of root's.
     const roots = own !== 0 && found.isDirectory() && found.uid === 0;

@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { spawnSync } from "node:child_process";
@@ -40,6 +41,15 @@ test("[TRANSPORT-1] a directory that others may enter is refused", (t) => {
     chmodSync(path, mode);
     assert.throws(() => privateDirectory(path), { name: "Fault", exit: "config" });
   }
+});
+
+test("[TRANSPORT-1] a link in the place of a directory is refused by name", (t) => {
+  const path = join(place(t), "pds");
+  const behind = mkdtempSync(join(tmpdir(), "sesame-behind-"));
+  t.after(() => rmSync(behind, { recursive: true }));
+  symlinkSync(behind, path);
+  const link = { name: "Fault", exit: "config", message: `${path} is a symbolic link` };
+  assert.throws(() => privateDirectory(path), link);
 });
 
 test("[TRANSPORT-1] a file in the place of a directory is a fault of the set-up", (t) => {

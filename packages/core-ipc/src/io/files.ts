@@ -14,6 +14,7 @@ import {
   statSync,
   unlinkSync,
   writeSync,
+  type Stats,
 } from "node:fs";
 import { randomBytes } from "node:crypto";
 import { dirname } from "node:path";
@@ -45,6 +46,17 @@ export function fileFault(cause: unknown, path: string): Fault {
 }
 
 /**
+ * Who owns a link and who may enter it says nothing of what lies behind.
+ *
+ * @throws {Fault} config
+ */
+export function expectNoLink(found: Stats, path: string): void {
+  if (!found.isSymbolicLink()) return;
+  const hint = "put there what it leads to; the directory of all (`pds`) may be a link itself";
+  throw new Fault("config", `${path} is a symbolic link`, hint);
+}
+
+/**
  * Makes a directory that only its owner may enter, or checks that it is one.
  *
  * @throws {Fault} config, if somebody else owns it or others may enter
@@ -55,7 +67,9 @@ export function privateDirectory(path: string): void {
   } catch (cause) {
     throw fileFault(cause, path);
   }
-  const { uid, mode } = lstatSync(path);
+  const found = lstatSync(path);
+  expectNoLink(found, path);
+  const { uid, mode } = found;
   if (uid !== process.getuid?.())
     throw new Fault("config", `${path} belongs to another user`, "remove it, or use another path");
   if ((mode & 0o077) !== 0)
