@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { constants } from "node:os";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
 
@@ -57,7 +58,7 @@ const MODULE = new URL("./prompt.ts", import.meta.url).href;
 
 function program(call: string): string[] {
   const source = `
-    import { confirm, promptHidden, promptNewPassword } from ${JSON.stringify(MODULE)};
+    import { choose, confirm, promptHidden, promptNewPassword } from ${JSON.stringify(MODULE)};
     try {
       const answer = await ${call};
       console.log(answer.buffer ? "hex:" + Buffer.from(answer).toString("hex") : answer);
@@ -224,4 +225,27 @@ test("a confirmation is no unless it says yes", async () => {
   const ended = await onTerminal(`confirm("Delete?")`, [{ expect: "[y/N] ", type: "y\r" }]);
   assert.equal(ended.out, "true\n");
   assert.match(ended.shown, /^Delete\? \[y\/N\] /);
+});
+
+test("[APPROVE-9] what was typed before a question was shown does not answer it", async () => {
+  // SECURITY: an agent asks for two secrets at once; the second Enter of whoever approves the first
+  // one would approve the other, unseen.
+  const told = `await new Promise((go) => {
+    const alive = setInterval(() => undefined, 1_000);
+    process.once("SIGUSR2", () => go(clearInterval(alive)));
+    process.stderr.write("go ");
+  })`;
+  for (const [ask, answer] of [
+    [`choose("which? ")`, ""],
+    [`confirm("sure?")`, "false"],
+  ] as const) {
+    const ended = await onTerminal(`(${told}, ${ask})`, [
+      // A line, and one that has no end yet: the echo says that the terminal has them.
+      { expect: "go ", type: "yes\ny" },
+      { expect: "yes\r\ny", signal: constants.signals.SIGUSR2 },
+      { expect: ask.startsWith("choose") ? "which? " : "[y/N] ", type: "\n" },
+    ]);
+    assert.equal(ended.out, `${answer}\n`);
+    assert.equal(ended.restored, true);
+  }
 });

@@ -1,7 +1,7 @@
 // Asks the person at the terminal. Questions go to stderr, so stdout stays clean for pipes. If
 // stdin is no terminal, answers are its lines, one per question.
 import { once } from "node:events";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, constants, openSync, readSync } from "node:fs";
 import { isatty, ReadStream } from "node:tty";
 import { Fault, limits } from "@sesame/core-types";
 import { HiddenLine } from "../hidden-line.ts";
@@ -78,6 +78,7 @@ export async function promptNewOnTerminal(
 
 /** Asks a question whose answer is no unless it is `y` or `yes`; the end of the input is a no. */
 export function confirm(question: string): boolean {
+  discardTyped();
   process.stderr.write(`${printable(question)} [y/N] `);
   const answer = readLine(MAX_ANSWER_BYTES);
   return answer !== null && /^\s*y(?:es)?\s*$/i.test(new TextDecoder().decode(answer));
@@ -85,9 +86,45 @@ export function confirm(question: string): boolean {
 
 /** Asks a question and returns the word that is typed; the end of the input is an empty one. */
 export function choose(question: string): string {
+  discardTyped();
   process.stderr.write(printable(question));
   const answer = readLine(MAX_ANSWER_BYTES);
   return answer === null ? "" : new TextDecoder().decode(answer).trim();
+}
+
+/**
+ * What was typed before a question is shown is no answer to it: it was meant for another one, or
+ * somebody has put this one in its way.
+ */
+function discardTyped(): void {
+  if (!isatty(STDIN)) return;
+  const terminal = openTerminal();
+  try {
+    // A line that has no end yet is read in this mode alone.
+    terminal.setRawMode(true);
+    drain();
+  } finally {
+    terminal.setRawMode(false);
+    terminal.destroy();
+  }
+}
+
+/** Reads what there is, and waits for nothing. */
+function drain(): void {
+  const bytes = new Uint8Array(new ArrayBuffer(MAX_ANSWER_BYTES));
+  let descriptor: number | null = null;
+  try {
+    descriptor = openSync(
+      `/proc/self/fd/${STDIN}`,
+      constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY,
+    );
+    while (readSync(descriptor, bytes) > 0);
+  } catch {
+    // There is no more, or no terminal to read ahead from.
+  } finally {
+    bytes.fill(0);
+    if (descriptor !== null) closeSync(descriptor);
+  }
 }
 
 /** Raw mode while `use` runs: nothing is echoed, and what is typed ahead waits for its question. */
