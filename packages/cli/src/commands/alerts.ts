@@ -8,7 +8,7 @@ import { CursorFile, type Cursor } from "../io/alert-cursor.ts";
 import { privateFile, sinksOf, type Sink } from "../io/alert-sinks.ts";
 import { print } from "../io/print.ts";
 import { recordFor } from "../io/signals.ts";
-import { printable } from "../printable.ts";
+import { printable, printableJson } from "../printable.ts";
 import { table, type Outcome } from "../render.ts";
 import { MAX_CONFIG_BYTES, readAlertConfig, type AlertConfig } from "../signals/alert-config.ts";
 import { alertOf, alertOfAction, isAtLeast, lineOf, type Alert } from "../signals/alert.ts";
@@ -100,7 +100,7 @@ async function send(
   alert: Alert,
   signal: AbortSignal,
 ): Promise<void> {
-  print(1, `${context.json ? JSON.stringify(alert) : printable(lineOf(alert))}\n`);
+  print(1, `${context.json ? printableJson(alert) : printable(lineOf(alert))}\n`);
   await Promise.all(
     sinks.map(async ({ name, deliver }) => {
       for (const wait of [...RETRY_MS, null]) {

@@ -148,7 +148,7 @@ async function answerStill(bus: BusClient, id: string, answer: Answer): Promise<
     await bus.call("approval.answer", { id, ...answer });
   } catch (cause) {
     if (!(cause instanceof Denial) || cause.code !== "not-asked") throw cause;
-    print(2, `sesame: ${cause.message}\n`);
+    print(2, `sesame: ${printable(cause.message)}\n`);
   }
 }
 

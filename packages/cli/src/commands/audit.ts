@@ -14,7 +14,7 @@ import { withLog } from "../io/audit-log.ts";
 import { verifyWithEvidence, type CheckedEvidence } from "../io/block-evidence.ts";
 import { LineFile } from "../io/line-file.ts";
 import { print } from "../io/print.ts";
-import { printable } from "../printable.ts";
+import { printable, printableJson } from "../printable.ts";
 import type { Outcome } from "../render.ts";
 
 /** A file of checkpoints: 256 bytes each, one every ten minutes, for more than a year. */
@@ -91,7 +91,7 @@ export async function auditTail(context: Context, flags: TailFlags): Promise<Out
   const options = { count, follow: flags.follow === true, signal: ended.signal };
   await withLog(context, async (log) => {
     for await (const entry of tailAudit(audit, { ...options, ...log }))
-      print(1, `${context.json ? JSON.stringify(entry) : line(entry)}\n`);
+      print(1, `${context.json ? printableJson(entry) : line(entry)}\n`);
   });
   return { text: "", data: undefined };
 }

@@ -1,6 +1,7 @@
 import type { BusClient } from "@sesame/core-ipc/client";
 import { Denial, Fault, limits, utf8Length } from "@sesame/core-types";
 import { durationMs } from "../duration.ts";
+import { printable } from "../printable.ts";
 import { print } from "./print.ts";
 
 /** Longest time that a command waits for an answer. */
@@ -49,7 +50,7 @@ async function answered(
 ): Promise<void> {
   const id = denial.detail;
   const left = (): number => Math.max(0, Math.floor(until - performance.now()));
-  if (left() > 0) print(2, `sesame: waiting for approval: \`sesame approve ${id}\`\n`);
+  if (left() > 0) print(2, `sesame: waiting for approval: \`sesame approve ${printable(id)}\`\n`);
   for (;;) {
     const waitMs = Math.min(left(), limits.MAX_WAIT_MS);
     const { state } = await bus.call("approval.wait", { id, reason, waitMs });

@@ -1,12 +1,16 @@
 import { writeSync } from "node:fs";
 import type { Log } from "@sesame/core-types";
+import { printableJson } from "@sesame/core-types/printable";
 
 const STDERR = 2;
 
-/** A line of JSON per event. Fields hold names and numbers, never secrets. */
+/**
+ * A line of JSON per event. Fields hold names and numbers, never secrets. People read it on
+ * terminals: nothing in it acts on one.
+ */
 export function jsonLog(daemon: string, descriptor: number = STDERR): Log {
   return (level, event, fields = {}) => {
-    const line = JSON.stringify({
+    const line = printableJson({
       time: new Date().toISOString(),
       level,
       daemon,
