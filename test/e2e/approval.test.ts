@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import type { BusClient } from "@sesame/core-ipc/client";
@@ -262,6 +264,26 @@ test("a name can be protected before there is such a secret, and that is said", 
   assert.match(home.must(["secret", "protect", "prod/tyop"]), /prod\/tyop in default is already/);
   const { exists } = home.json(["secret", "protect", "other", "--off"]) as { exists: boolean };
   assert.equal(exists, false);
+});
+
+test("a request that ends while somebody thinks about it keeps the others from nothing", async () => {
+  // SECURITY: an agent would let its request go and ask anew, and nobody else's were ever answered.
+  await restart();
+  for (const name of ["agent", "other"]) {
+    const bus = await home.connect(name);
+    await needs(bus);
+    await bus.close();
+  }
+  const [first, second] = await waiting();
+  const child = home.start(["approve"]);
+  const said = text(child.stderr as Readable);
+  const printed = text(child.stdout as Readable);
+  await once(child.stderr as Readable, "readable");
+  await answer(first?.id ?? "", "never");
+  child.stdin?.end("o\no\n");
+  assert.match(await said, new RegExp(`${first?.id}`));
+  assert.equal(await printed, `${second?.id}: once\n`);
+  assert.deepEqual(await waiting(), []);
 });
 
 test("[APPROVE-8] who was suspended or blocked has to be approved anew when it is back", async () => {

@@ -36,7 +36,9 @@ export function approve(
     for (const one of asked) {
       const given = answer ?? (await ask(one));
       if (given === null) continue;
-      await bus.call("approval.answer", { id: one.id, ...given });
+      // One that has ended keeps nobody from answering the others.
+      if (answer !== null) await bus.call("approval.answer", { id: one.id, ...given });
+      else if (!(await answerStill(bus, one.id, given))) continue;
       answers.push({ id: one.id, answer: given.answer });
     }
     const lines = answers.map((given) => `${given.id}: ${given.answer}`);
@@ -142,13 +144,15 @@ async function watch(bus: BusClient): Promise<Outcome> {
   return { text: "", data: undefined };
 }
 
-/** It may have ended while the person was thinking. */
-async function answerStill(bus: BusClient, id: string, answer: Answer): Promise<void> {
+/** False if it has ended while the person was thinking. */
+async function answerStill(bus: BusClient, id: string, answer: Answer): Promise<boolean> {
   try {
     await bus.call("approval.answer", { id, ...answer });
+    return true;
   } catch (cause) {
     if (!(cause instanceof Denial) || cause.code !== "not-asked") throw cause;
     print(2, `sesame: ${printable(cause.message)}\n`);
+    return false;
   }
 }
 
