@@ -1,6 +1,10 @@
 import type { Row } from "./row.ts";
+import { ADVERSARIES } from "./rows/adversary.ts";
 import { AUDIT_LOG } from "./rows/audit.ts";
+import { GRANTS } from "./rows/authority.ts";
 import { BUS } from "./rows/bus.ts";
+import { INSTALLATION } from "./rows/installation.ts";
+import { POLICIES } from "./rows/policy.ts";
 import { SEAL } from "./rows/seal.ts";
 import { WIRE } from "./rows/wire.ts";
 
@@ -9,5 +13,9 @@ export const ROWS: Readonly<Record<string, readonly Row[]>> = {
   bus: BUS,
   seal: SEAL,
   wire: WIRE,
+  installation: INSTALLATION,
+  grants: GRANTS,
+  policies: POLICIES,
   audit: AUDIT_LOG,
+  adversaries: ADVERSARIES,
 };

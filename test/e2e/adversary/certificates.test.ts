@@ -42,7 +42,7 @@ before(async () => {
   home = await Home.ready();
   const create = (...flags: string[]): string =>
     home.must(["agent", "token", "create", ...flags], `${PASSWORD}\n`).trim();
-  spent = create("--name", "member");
+  spent = create("--name", "member*");
   open = create("--uses", "2");
   revoked = create();
   const { tokens } = home.json(["agent", "token", "list"]) as { tokens: { id: string }[] };
