@@ -762,6 +762,20 @@ test("[RUN-5] what ends by the last use of another holds no more", () => {
   ]);
 });
 
+test("[RUN-5] a last use goes on when what it was given through is used up, too", () => {
+  const desk = new Desk();
+  const root = desk.give(operator, ci, { maxUses: 2 });
+  const middle = desk.give(ci, job, {}, root);
+  const once = idOf(desk.give(job, stranger, { maxUses: 1 }, middle));
+  assert.equal(desk.book.use([once], stranger.id, desk.clock.now()), true);
+  assert.equal(desk.book.use([idOf(root)], ci.id, desk.clock.now()), true);
+  assert.deepEqual(
+    desk.book.tick(desk.clock.now()).map(({ why }) => why),
+    ["used-up", "used-up", "parent-ended"],
+  );
+  assert.equal(desk.book.holds(once, desk.clock.now()), true);
+});
+
 test("[RUN-5] what has ended for a last use stays ended when the clock is set back", () => {
   const desk = new Desk();
   const id = idOf(desk.give(operator, ci, { maxUses: 1, ttlMs: MINUTE_MS }));
@@ -779,10 +793,24 @@ test("[AUTH-28] what is used for the last time is revoked by those above it alon
   assert.equal(desk.book.use([once], job.id, desk.clock.now()), true);
   for (const by of [job, stranger])
     assert.equal(desk.book.revoke(once, plain(by), desk.clock.now()), "not-permitted");
+  assert.equal(desk.book.revoke(numbered(77), ADMIN, desk.clock.now()), false, "it is unknown");
   assert.equal(desk.book.holds(once, desk.clock.now()), true);
   assert.equal(desk.book.revoke(once, plain(ci), desk.clock.now()), true);
   assert.equal(desk.book.holds(once, desk.clock.now()), false);
   assert.equal(desk.book.revoke(once, plain(ci), desk.clock.now()), false);
+});
+
+test("[AUTH-28] who handed on what is used for the last time revokes that, not what is above", () => {
+  const desk = new Desk();
+  const above = desk.give(operator, ci, { maxUses: 1 });
+  const once = idOf(desk.give(ci, job, {}, above));
+  assert.equal(desk.book.use([once], job.id, desk.clock.now()), true);
+  const revoke = (by: Member): unknown =>
+    desk.book.revoke(idOf(above), plain(by), desk.clock.now());
+  assert.equal(revoke(ci), "not-permitted");
+  assert.equal(desk.book.holds(once, desk.clock.now()), true);
+  assert.equal(revoke(operator), true);
+  assert.equal(desk.book.holds(once, desk.clock.now()), false);
 });
 
 test("[AUTH-15] a chain that does not hold leaves nothing behind", () => {
