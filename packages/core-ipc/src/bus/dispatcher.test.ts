@@ -178,6 +178,7 @@ async function ask(
 
 function opened({ type, payload }: Answer): Uint8Array {
   if (type === "denial") throw readDenial(payload);
+  assert.equal(type, "reply");
   return payload;
 }
 
@@ -490,12 +491,17 @@ const exhausted = (): never => {
 };
 
 test("a handler that is out of memory refuses, and is no fault", async () => {
+  const others: readonly unknown[] = [
+    new Error("ERR_SESAME_LOCKED_MEMORY"),
+    Object.assign(new Error("not there"), { code: "ENOENT" }),
+    "ERR_SESAME_LOCKED_MEMORY",
+  ];
   const codes: unknown[] = [];
-  for (const handler of [exhausted, () => Promise.reject(new Error("ERR_SESAME_LOCKED_MEMORY"))]) {
+  for (const handler of [exhausted, ...others.map((one) => () => Promise.reject(one))]) {
     const got = await ask(world({ handler }), "profile.list", operator);
     codes.push(got instanceof Denial && got.code);
   }
-  assert.deepEqual(codes, ["memory-exhausted", "fault"]);
+  assert.deepEqual(codes, ["memory-exhausted", "fault", "fault", "fault"]);
 });
 
 test("[SEAL-9] an owner without an end for sealed calls refuses them, and says why on record", async () => {
