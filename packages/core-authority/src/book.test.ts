@@ -113,6 +113,13 @@ test("[AUTH-43] a living grant that covers every name in the profile allows a ca
     assert.deepEqual(desk.ask(changes), expected, JSON.stringify(changes));
 });
 
+test("[AUTH-43] a call that is about no secret draws on the grant that allows it", () => {
+  // SECURITY: what was drawn on nothing would take no use, and have no grant on record.
+  const desk = new Desk();
+  const id = idOf(desk.give(operator, ci, { scope: parseScope("secret-list") }));
+  assert.deepEqual(desk.ask({ capability: "secret-list", names: null }), [id]);
+});
+
 test("[AUTH-43] several grants allow together what none of them allows alone", () => {
   const desk = new Desk();
   const a = idOf(desk.give(operator, ci, { scope: parseScope("secret-use:a/*") }));
@@ -249,6 +256,7 @@ test("[AUTH-24] every operation first ends what is due", () => {
     (book, id, now) => assert.equal(book.holds(id, now), false),
     (book, _id, now) => assert.equal(book.permit(asking(), now), "expired"),
     (book, _id, now) => assert.equal(book.demandsProgram(asking(), now), false),
+    (book, _id, now) => assert.equal(book.depths(now).size, 0),
     (book, _id, now) => assert.equal(book.tick(now).length, 1),
     (book, _id, now) => book.trust(trustIn(everybody), now),
     (book, _id, now) => book.endAll(now),
@@ -509,6 +517,7 @@ test("[RUN-5] what ended by its last use holds for that use, until it is revoked
     ({ book, clock }, id) => book.revoke(id, ADMIN, clock.now()),
     ({ book, clock }, id) => book.revoke(id, plain(operator), clock.now()),
     ({ book, clock }) => book.revokeIdentity(ci.id, ADMIN, clock.now()),
+    ({ book, clock }) => book.revokeIdentity(operator.id, ADMIN, clock.now()),
     ({ book, clock }) => book.endAll(clock.now()),
     ({ book, clock }) => book.trust(trustIn([operator]), clock.now()),
   ];
@@ -666,6 +675,7 @@ test("[AUTH-46] a program matters where a grant with a point of use could serve,
   assert.equal(demands({ names: "reachable" }), true);
   assert.equal(demands({ names: [] }), false);
   assert.equal(demands({ capability: "secret-read" }), false);
+  assert.equal(demands({ names: null }), false, "a pattern is about names");
   assert.equal(demands({ caller: job.id }), false);
   desk.give(operator, job, { pointOfUse, scope: parseScope("secret-list") });
   assert.equal(demands({ caller: job.id, capability: "secret-list", names: null }), true);
@@ -774,6 +784,16 @@ test("[RUN-5] a last use goes on when what it was given through is used up, too"
     ["used-up", "used-up", "parent-ended"],
   );
   assert.equal(desk.book.holds(once, desk.clock.now()), true);
+});
+
+test("[RUN-5] a last use goes on under another record that bears its chain", () => {
+  const desk = new Desk();
+  const once = idOf(desk.give(operator, ci, { maxUses: 1 }));
+  assert.equal(desk.book.use([once], ci.id, desk.clock.now()), true);
+  desk.book.trust(trustIn([operator, ci]), desk.clock.now());
+  assert.equal(desk.book.holds(once, desk.clock.now()), true);
+  desk.book.trust(trustIn([operator, job]), desk.clock.now());
+  assert.equal(desk.book.holds(once, desk.clock.now()), false);
 });
 
 test("[RUN-5] what has ended for a last use stays ended when the clock is set back", () => {
