@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { pathsFrom } from "@sesame/core-ipc/daemon";
 import { DAEMONS } from "@sesame/core-types";
-import { Home } from "../helpers/home.ts";
+import { Home, PASSWORD } from "../helpers/home.ts";
 
 type Report = { readonly ok: boolean };
 
@@ -32,4 +32,23 @@ test("[AUDIT-47] a session with another runtime directory starts no second daemo
   }
   assert.equal(home.must(["secret", "get", "a"]), "value");
   assert.equal((home.json(["audit", "verify"]) as Report).ok, true);
+});
+
+test("[PANIC-8] a panic in a session with another runtime directory ends what goes on", async () => {
+  // SECURITY: whoever saw something wrong would be told that all is refused, while everything went on.
+  await using home = await Home.ready();
+  home.must(["secret", "set", "a"], "value");
+  const other = join(home.path, "run2");
+  mkdirSync(other, { mode: 0o700 });
+  const before = home.pidOf("daemon-secrets");
+  const { exit, out, err } = home.run(["panic"], "", { XDG_RUNTIME_DIR: other });
+  assert.equal(exit, 0, err);
+  assert.match(out, /The daemons are stopped/);
+  const refused = home.run(["secret", "get", "a"]);
+  assert.equal(refused.exit, 77, refused.out);
+  assert.match(refused.err, /a panic holds/);
+  assert.notEqual(home.pidOf("daemon-secrets"), before);
+  home.must(["panic", "--lift"], `${PASSWORD}\n`);
+  home.must(["unlock"], `${PASSWORD}\n`);
+  assert.equal(home.must(["secret", "get", "a"]), "value");
 });

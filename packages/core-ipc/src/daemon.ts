@@ -23,6 +23,7 @@ export { signWith } from "./io/signer.ts";
 export { agentKeys, type AgentKey } from "./io/ssh-agent.ts";
 export { requireInstallation } from "./io/open-bus.ts";
 export {
+  daemonLock,
   pathsFrom,
   recordFolder,
   SERVES,

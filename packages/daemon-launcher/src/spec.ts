@@ -6,7 +6,6 @@ import { LAUNCHER } from "@sesame/core-types";
 export const SPEC: Omit<DaemonSpec, "start"> = {
   name: LAUNCHER,
   lock: (paths) => paths.launcherLock,
-  home: ({ launcher }) => launcher,
   keys: (paths) => keyDirectory(paths, LAUNCHER),
   directories: (paths) => [paths.launcher],
   files: () => [],

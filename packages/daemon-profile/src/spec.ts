@@ -6,7 +6,6 @@ import { BUS_HOST } from "@sesame/core-types";
 export const SPEC: Omit<DaemonSpec, "start"> = {
   name: BUS_HOST,
   lock: (paths) => paths.busLock,
-  home: ({ profiles }) => dirname(profiles),
   keys: (paths) => keyDirectory(paths, BUS_HOST),
   directories: (paths) => [paths.audit, dirname(paths.profiles), grantsOf(paths)],
   files: (paths) => [dirname(paths.installation)],

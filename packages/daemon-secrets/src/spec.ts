@@ -6,7 +6,6 @@ import { VAULT_OWNER } from "@sesame/core-types";
 export const SPEC: Omit<DaemonSpec, "start"> = {
   name: VAULT_OWNER,
   lock: (paths) => paths.secretsLock,
-  home: ({ vaults }) => vaults,
   keys: (paths) => keyDirectory(paths, VAULT_OWNER),
   directories: (paths) => [paths.vaults, grantsOf(paths)],
   files: (paths) => [dirname(paths.installation)],

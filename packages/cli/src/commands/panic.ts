@@ -64,6 +64,9 @@ async function byHand(paths: Paths, reason: string): Promise<void> {
   }
   const { stopDaemons } = await import("../io/daemons.ts");
   await stopDaemons(paths);
+  // Those of another session, which this one cannot reach.
+  const { killDaemons } = await import("../io/kill-daemons.ts");
+  await killDaemons(paths);
   const [failure] = failures;
   if (failure === undefined) return;
   throw new Fault(

@@ -1,7 +1,7 @@
 import { realpathSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { homedir } from "node:os";
-import { Fault } from "@sesame/core-types";
+import { BUS_HOST, Fault, LAUNCHER, VAULT_OWNER, type DAEMONS } from "@sesame/core-types";
 import { loadSuite, SYSTEM_FOLDER } from "./system-suite.ts";
 
 /** Where an installation keeps its files. docs/OPERATIONS.md, Files. */
@@ -37,6 +37,16 @@ export type Paths = {
 };
 
 type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Held by the one process that works on what this daemon keeps, whatever its runtime directory. */
+export function daemonLock(paths: Paths, daemon: (typeof DAEMONS)[number]): string {
+  const homes = {
+    [BUS_HOST]: dirname(paths.profiles),
+    [VAULT_OWNER]: paths.vaults,
+    [LAUNCHER]: paths.launcher,
+  };
+  return join(homes[daemon], "daemon.lock");
+}
 
 /** In the environment of daemons that the system runs: uid of the user whom they serve. */
 export const SERVES = "SESAME_USER";

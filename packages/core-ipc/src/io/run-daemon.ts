@@ -1,7 +1,7 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
-import { dirname, join } from "node:path";
-import { EXIT_CODES, Fault, type Clock, type Log } from "@sesame/core-types";
+import { dirname } from "node:path";
+import { EXIT_CODES, Fault, type Clock, type DAEMONS, type Log } from "@sesame/core-types";
 import type { Suite } from "@sesame/core-crypto";
 import {
   harden,
@@ -14,7 +14,7 @@ import {
   type PathRule,
   type SyscallProfile,
 } from "@sesame/native";
-import { pathsFrom, type Paths } from "../install/paths.ts";
+import { daemonLock, pathsFrom, type Paths } from "../install/paths.ts";
 import { enterSandbox } from "./confine.ts";
 import { closedDirectory, errorCode, fileFault, privateDirectory, rootsOwn } from "./files.ts";
 import { jsonLog } from "./log.ts";
@@ -36,11 +36,9 @@ export type RunningDaemon = {
 };
 
 export type DaemonSpec = {
-  readonly name: string;
+  readonly name: (typeof DAEMONS)[number];
   /** Only one process may hold it. */
   readonly lock: (paths: Paths) => string;
-  /** That of its directories which nobody else works in, whatever the runtime directory is. */
-  readonly home: (paths: Paths) => string;
   /** Where its keys lie. */
   readonly keys: (paths: Paths) => string;
   /** Directories that it works in besides the runtime directory; made before it is confined. */
@@ -88,7 +86,7 @@ export async function runDaemon(spec: DaemonSpec): Promise<void> {
       const hint = "`sesame daemon stop` stops it";
       return new Fault("exists", `${spec.name} is running already${pid}`, hint);
     });
-    takeLock(join(spec.home(paths), "daemon.lock"), (pid) => {
+    takeLock(daemonLock(paths, spec.name), (pid) => {
       const where = "with another runtime directory";
       const hint = `set XDG_RUNTIME_DIR as it is set there; it is not ${dirname(paths.runtime)}`;
       return new Fault("config", `${spec.name} is running already${pid}, ${where}`, hint);
