@@ -28,7 +28,7 @@ export type Reach = {
   readonly timeMs: number;
 };
 
-const PREFIX = Buffer.from("sesame audit checkpoint v1", "latin1");
+const PREFIX = Buffer.from("sesame audit checkpoint v1");
 
 /**
  * The signed bytes. Every field has a fixed width, so two statements never share their bytes.
