@@ -255,7 +255,9 @@ test("[AUDIT-44] an anchor counts only under the key that signs where it points"
     (await verified(files, 1, [anchor])).anchors[0]?.state;
   assert.equal(await stateOf(signed(1, last.sequence, last.hash)), "matches");
   assert.equal(await stateOf(signed(0, last.sequence, last.hash)), "not signed");
-  assert.equal(await stateOf(signed(0, last.sequence + 100, last.hash)), "not signed");
+  const stale = signed(0, last.sequence + 100, last.hash);
+  assert.equal(await stateOf(stale), "not signed");
+  assert.equal((await verified(files, 1, [stale])).firstBad, null, "it says nothing of the log");
   assert.equal(await stateOf(signed(1, last.sequence + 100, last.hash)), "missing");
   assert.equal(await stateOf(signed(2, last.sequence, last.hash)), "not signed");
   const first = made[0] as Checkpoint;
