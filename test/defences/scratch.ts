@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import {
+  chmodSync,
   cpSync,
   mkdirSync,
   mkdtempSync,
@@ -23,6 +24,8 @@ export class Scratch {
   readonly root = join(this.#folder, "sesame");
 
   constructor() {
+    // Some tests act as another user, who has to get in.
+    chmodSync(this.#folder, 0o755);
     cpSync(ROOT, this.root, { recursive: true, filter: (path) => !LEFT_OUT.has(basename(path)) });
     linkModules(join(ROOT, "node_modules"), join(this.root, "node_modules"));
     // What tests look for beside the repository.

@@ -6,7 +6,10 @@ export type Verdict =
   | { readonly is: "passed" }
   | { readonly is: "failed"; readonly byAssertion: boolean; readonly error: string };
 
-const TIMEOUT_MS = 60_000;
+/** For one test. */
+const TIMEOUT_MS = 180_000;
+/** For all that are asked for; ends a test that never gives up its turn, too. */
+const ALL_TIMEOUT_MS = 600_000;
 
 /**
  * Runs some tests of one file, each as its title names it. Those without a verdict were not found,
@@ -28,6 +31,7 @@ export async function verdicts(
     cwd: root,
     testNamePatterns: [...patterns.values()],
     timeout: TIMEOUT_MS,
+    signal: AbortSignal.timeout(ALL_TIMEOUT_MS),
   });
   stream.on("test:pass", ({ name, nesting, skip }) => {
     if (nesting === 0 && skip === undefined) note(name, { is: "passed" });

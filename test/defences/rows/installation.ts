@@ -331,16 +331,11 @@ export const INSTALLATION: readonly Row[] = [
       to: 'log("error", fault.message, { hint: fault.hint });\n      return new GrantBook(options, trust, now());',
     },
     {
-      title: "[AUTH-45] every end is on record once, also if the log could not be written at first",
-      defence: "a full disk hides no end",
-      from: '} catch (cause) {\n      this.#options.log("warn", "ends of grants not recorded yet"',
-      to: '} catch (cause) {\n      this.#unrecorded = [];\n      this.#options.log("warn", "ends of grants not recorded yet"',
-    },
-    {
       title: "[AUTH-45] an end that a crash kept off the record is on it after the next start",
       defence: "a kill at the right instant hides no end",
       from: "if (this.#endsChanged) saveEnds(`${this.#options.path}.ends`, this.#unrecorded);",
       to: "",
+      fails: "ENOENT: no such file or directory",
     },
   ]),
 ];
