@@ -10,6 +10,18 @@ const at = (name: string): [string, string] => [
 export const GRANTS: readonly Row[] = [
   ...rows(...at("chain"), [
     {
+      title: "[AUTH-52] the caller's connection is trusted as far as every link demands",
+      defence: "a grant that demands a minimum serves nobody who is trusted less",
+      from: 'return meetsMinimum(trusted, authority.minimum) ? null : "trust-too-low";',
+      to: "return null;",
+    },
+    {
+      title: "[AUTH-52] the caller's connection is trusted as far as every link demands",
+      defence: "handing on drops no minimum of the grants above",
+      from: "minimum: minimum === null ? above.minimum : stricterMinimum(above.minimum, minimum),",
+      to: "minimum: minimum ?? above.minimum,",
+    },
+    {
       title:
         "[AUTH-14] no chain at all, one that is too long, and one that is not joined are refused",
       defence: "a link draws on the one above it",
@@ -170,6 +182,12 @@ export const GRANTS: readonly Row[] = [
   ]),
   ...rows(...at("book"), [
     {
+      title: "[AUTH-52] a grant with a minimum is refused to a connection that is trusted less",
+      defence: "the owner holds calls to the minimum of the grants that they draw on",
+      from: "meetsMinimum(asking.trusted, authority.minimum)",
+      to: "authority.minimum !== undefined",
+    },
+    {
       title: "[AUTH-20] a grant with a point of use is refused where the program is not known",
       defence: "where the program is not known, a grant for one is refused",
       from: "const fit = able.filter(({ authority }) => servesProgram(authority, asking.executable));",
@@ -299,6 +317,12 @@ export const GRANTS: readonly Row[] = [
     },
   ]),
   ...rows(...at("grant"), [
+    {
+      title: "[AUTH-51] a grant has a minimum and is of version 2, or has none and is of version 1",
+      defence: "a grant with a minimum is nothing that an older reader takes for one without",
+      from: "return minimum === null ? 1 : 2;",
+      to: "return minimum === null ? 1 : (1 as 2);",
+    },
     {
       title: "[AUTH-11] a grant with any byte changed is refused",
       defence: "every byte of a grant is signed",

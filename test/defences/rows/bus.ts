@@ -1,6 +1,7 @@
 import { rows, type Row } from "../row.ts";
 
-const BUS_FOLDER = "packages/core-ipc/src/bus";
+const IPC = "packages/core-ipc/src";
+const BUS_FOLDER = `${IPC}/bus`;
 const at = (name: string): [string, string] => [
   `${BUS_FOLDER}/${name}.test.ts`,
   `${BUS_FOLDER}/${name}.ts`,
@@ -347,6 +348,15 @@ export const BUS: readonly Row[] = [
       defence: "two kinds that read are counted together",
       from: "const wait = windows.take(`${counted} ${id}`, limit, monotonicMs());",
       to: "const wait = windows.take(`${counted} ${id} ${row.name}`, limit, monotonicMs());",
+    },
+  ]),
+  ...rows(`${IPC}/io/grant-keeper.test.ts`, `${IPC}/io/grant-keeper.ts`, [
+    {
+      title:
+        "[AUTH-52] [TRUST-4] a posture is the lesser of the bus's word and the owner's own measure",
+      defence: "a lying bus does not talk an owner's posture up",
+      from: "const posture = Math.min(trust.posture, this.#options.posture);",
+      to: "const { posture } = trust;",
     },
   ]),
   ...rows(...at("policy-guard"), [

@@ -139,6 +139,14 @@ export const SECRETS_KEPT: readonly Row[] = [
       to: "if (!isHeldThere && this.held) this.#options.mark.lift();",
     },
   ]),
+  ...rows(...at("delegations"), [
+    {
+      title: "[TRUST-6] what did not get through is told again",
+      defence: "a lost message hides no delegation from the bus",
+      from: "      await tell(bus, changesOf(this.#told, present));\n      this.#told = present;",
+      to: "      const before = this.#told;\n      this.#told = present;\n      await tell(bus, changesOf(before, present));",
+    },
+  ]),
   ...rows(...at("root-proof"), [
     {
       title: "[PANIC-7] the root key ends it by signing this challenge, on this session, here",

@@ -146,6 +146,18 @@ export const WIRE: readonly Row[] = [
   ]),
   ...rows(`${IPC}/io/bus.test.ts`, `${IPC}/io/bus-server.ts`, [
     {
+      title: "[TRUST-6] [TRUST-3] the delegation is the deepest that a ledger has, and follows it",
+      defence: "rights that went through many hands show, wherever they are registered",
+      from: "const told = [...this.#connections.values()].map(({ depths }) => depths);",
+      to: "const told: Depths[] = [];",
+    },
+    {
+      title: "[TRUST-6] of a daemon that tells without end a bounded part is kept",
+      defence: "a daemon that was taken over does not fill the memory of the bus",
+      from: "else if (depths.size < limits.MAX_DEPTHS_KEPT || depths.has(identity))",
+      to: "else",
+    },
+    {
       title: "[HANDSHAKE-4] a client is what its key says, and unregistered without one",
       defence: "who has no registered key has no clearance",
       from: 'return { name: null, kind: null, clearance: "open", session };',
