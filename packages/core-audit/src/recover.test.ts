@@ -319,6 +319,32 @@ for (const [what, damage, reason] of DAMAGES)
     assert.equal((await verifyIn(files)).ok, false);
   });
 
+test("[AUDIT-24] a file that goes while the log is opened is damage, at every step", async () => {
+  // SECURITY: who removes a segment at the right instant would have a fault taken for ours, and no
+  // word of damage.
+  const { durable, batch } = await logWithBatch();
+  const torn = Buffer.concat([durable, batch.subarray(0, 40)]);
+  for (const segment of [durable, torn]) {
+    for (let step = 1, gone = ""; ; step++, gone = "") {
+      const files = MemoryFiles.of(new Map([[FIRST, segment]]));
+      let opens = 0;
+      files.mishap = (operation, name) => {
+        if (operation !== "open" || ++opens !== step) return;
+        gone = name;
+        void files.remove(name);
+      };
+      const log = await open("", { files });
+      const { fault } = log;
+      await log.close();
+      if (gone === "") {
+        assert.ok(step > 4, "nothing went");
+        break;
+      }
+      assert.equal(fault?.exit, "integrity", `${gone} at step ${step}: ${fault?.message}`);
+    }
+  }
+});
+
 test("[AUDIT-24] a log of another key is not continued", async () => {
   // SECURITY: a log put in place of the real one would be carried on.
   const log = await threeSegments();
