@@ -129,7 +129,7 @@ test("[AUTH-52] a grant with a minimum serves while daemons keep their keys as w
   assert.equal(get("ci", "ci/token").out, "the token");
   assert.match(
     home.must(["grant", "show", met.id]),
-    new RegExp(`${met.id} only with authentication none and a posture of ${trust.posture} %`),
+    new RegExp(`${met.id} only with a posture of ${trust.posture} %, or better`),
   );
   home.must(["grant", "revoke", met.id]);
 
@@ -137,6 +137,10 @@ test("[AUTH-52] a grant with a minimum serves while daemons keep their keys as w
   const unmet = create("ci", "secret-read:ci/*", ...demand);
   assert.match(unmet.warnings.join(), new RegExp(`the posture is ${trust.posture} % now`));
   assert.equal(get("ci", "ci/token").exit, DENIED);
+  assert.match(
+    home.must(["grant", "show", unmet.id]),
+    /only with authentication key and a posture of \d+ %, or better/,
+  );
   const renewed = home.json(["grant", "renew", unmet.id]) as Made & { minimum: unknown };
   assert.deepEqual(renewed.minimum, { authentication: "key", posture: trust.posture + 1 });
   assert.equal(get("ci", "ci/token").exit, DENIED);

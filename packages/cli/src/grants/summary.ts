@@ -70,7 +70,11 @@ export function summary(
 export function minimumText({ minimum }: Summary): string[] {
   if (minimum === null) return [];
   const { authentication, posture } = minimum;
-  return [`only with authentication ${authentication} and a posture of ${posture} % or better`];
+  const asked = [
+    ...(authentication === "none" ? [] : [`authentication ${authentication}`]),
+    ...(posture === 0 ? [] : [`a posture of ${posture} %`]),
+  ];
+  return [`only with ${asked.join(" and ")}, or better`];
 }
 
 export function createdOutcome(
