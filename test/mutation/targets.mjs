@@ -37,7 +37,6 @@ export const TARGETS = {
   [`${AUDIT}/checkpoint.ts`]: tests(AUDIT, "checkpoint", "rekey", "verify", "log"),
   [`${AUDIT}/verify.ts`]: tests(AUDIT, "export", "tail", "rekey", "verify"),
   [`${AUDIT}/recover.ts`]: tests(AUDIT, "rekey", "log", "recover"),
-  [`${AUDIT}/log.ts`]: tests(AUDIT, "rekey", "log", "recover"),
   [`${AUDIT}/blocks/block-list.ts`]: tests(`${AUDIT}/blocks`, "block", "strikes"),
   [`${AUDIT}/blocks/strikes.ts`]: tests(`${AUDIT}/blocks`, "strikes", "block"),
 };
