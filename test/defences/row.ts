@@ -41,6 +41,11 @@ export function changed(text: string, change: Change): string {
   return text.slice(0, at) + to + text.slice(at + from.length);
 }
 
+/** The test and the source of a name in a folder. */
+export function inFolder(folder: string): (name: string) => [string, string] {
+  return (name) => [`${folder}/${name}.test.ts`, `${folder}/${name}.ts`];
+}
+
 type Short = Omit<Row, "file" | "test"> & { readonly title: string; readonly file?: string };
 
 /** Rows of one test file; what they take away is in one source file, unless they say otherwise. */

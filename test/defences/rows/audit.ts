@@ -1,7 +1,7 @@
-import { rows, type Row } from "../row.ts";
+import { inFolder, rows, type Row } from "../row.ts";
 
 const AUDIT = "packages/core-audit/src";
-const at = (name: string): [string, string] => [`${AUDIT}/${name}.test.ts`, `${AUDIT}/${name}.ts`];
+const at = inFolder(AUDIT);
 
 /** The record: its form, its signatures, what a crash leaves of it, and what is read out of it. */
 export const AUDIT_LOG: readonly Row[] = [

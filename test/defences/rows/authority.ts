@@ -1,10 +1,7 @@
-import { rows, type Row } from "../row.ts";
+import { inFolder, rows, type Row } from "../row.ts";
 
 const AUTHORITY = "packages/core-authority/src";
-const at = (name: string): [string, string] => [
-  `${AUTHORITY}/${name}.test.ts`,
-  `${AUTHORITY}/${name}.ts`,
-];
+const at = inFolder(AUTHORITY);
 
 /** Grants: what a chain gives, to whom, and until when. */
 export const GRANTS: readonly Row[] = [

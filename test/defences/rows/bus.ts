@@ -1,11 +1,8 @@
-import { rows, type Row } from "../row.ts";
+import { inFolder, rows, type Row } from "../row.ts";
 
 const IPC = "packages/core-ipc/src";
 const BUS_FOLDER = `${IPC}/bus`;
-const at = (name: string): [string, string] => [
-  `${BUS_FOLDER}/${name}.test.ts`,
-  `${BUS_FOLDER}/${name}.ts`,
-];
+const at = inFolder(BUS_FOLDER);
 
 /** The router's check that a caller is cleared. */
 const UNCLEARED = {

@@ -1,11 +1,8 @@
-import { rows, type Row } from "../row.ts";
+import { inFolder, rows, type Row } from "../row.ts";
 
 const INSTALL = "packages/core-ipc/src/install";
 const IO = "packages/core-ipc/src/io";
-const at = (name: string): [string, string] => [
-  `${INSTALL}/${name}.test.ts`,
-  `${INSTALL}/${name}.ts`,
-];
+const at = inFolder(INSTALL);
 
 /** Who belongs to an installation, by which keys, and what an owner keeps of it. */
 export const INSTALLATION: readonly Row[] = [

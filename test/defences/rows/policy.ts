@@ -1,10 +1,7 @@
-import { rows, type Row } from "../row.ts";
+import { inFolder, rows, type Row } from "../row.ts";
 
 const POLICY = "packages/core-policy/src";
-const at = (name: string): [string, string] => [
-  `${POLICY}/${name}.test.ts`,
-  `${POLICY}/${name}.ts`,
-];
+const at = inFolder(POLICY);
 
 /** Signed policies, what they demand, and who agrees to a call. */
 export const POLICIES: readonly Row[] = [

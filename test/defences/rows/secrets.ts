@@ -1,12 +1,9 @@
-import { rows, type Row } from "../row.ts";
+import { inFolder, rows, type Row } from "../row.ts";
 
 const SECRETS = "packages/daemon-secrets/src";
 const CRYPTO = "packages/core-crypto/src";
 const VAULT = `${SECRETS}/vault/vault.ts`;
-const at = (name: string): [string, string] => [
-  `${SECRETS}/${name}.test.ts`,
-  `${SECRETS}/${name}.ts`,
-];
+const at = inFolder(SECRETS);
 
 /** Vaults, what opens them, and the boxes and envelopes that everything else lies in. */
 export const SECRETS_KEPT: readonly Row[] = [
