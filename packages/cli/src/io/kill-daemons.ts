@@ -1,8 +1,7 @@
-import { closeSync, openSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { daemonLock, errorCode, fileFault, type Paths } from "@sesame/core-ipc/daemon";
+import { daemonLock, errorCode, type Paths } from "@sesame/core-ipc/daemon";
 import { DAEMONS, Fault } from "@sesame/core-types";
-import { lockHolder } from "@sesame/native";
+import { holderOfFile } from "../supervisor/lock-file.ts";
 
 /** Milliseconds for which the kernel may take to end a process, and between looks. */
 const GONE_MS = 5_000;
@@ -17,11 +16,11 @@ const LOOK_MS = 10;
 export async function killDaemons(paths: Paths): Promise<void> {
   for (const daemon of DAEMONS) {
     const path = daemonLock(paths, daemon);
-    const pid = holderOf(path);
+    const pid = holderOfFile(path);
     if (pid === null) continue;
     const until = performance.now() + GONE_MS;
     kill(pid);
-    while (holderOf(path) === pid) {
+    while (holderOfFile(path) === pid) {
       if (performance.now() > until)
         throw new Fault(
           "unavailable",
@@ -40,21 +39,5 @@ function kill(pid: number): void {
     process.kill(pid, "SIGKILL");
   } catch (cause) {
     if (!["ESRCH", "EPERM"].includes(errorCode(cause))) throw cause;
-  }
-}
-
-/** 0 if it has no pid in this pid namespace; null: nobody. */
-function holderOf(path: string): number | null {
-  let fd: number;
-  try {
-    fd = openSync(path, "r");
-  } catch (cause) {
-    if (["ENOENT", "ENOTDIR"].includes(errorCode(cause))) return null;
-    throw fileFault(cause, path);
-  }
-  try {
-    return lockHolder(fd);
-  } finally {
-    closeSync(fd);
   }
 }

@@ -68,12 +68,17 @@ export function takeLock({ runtime, supervisorLock }: LockPaths): SupervisorLock
  * closing any descriptor of the file would end its lock.
  */
 export function holderOf({ supervisorLock }: LockPaths): number | null {
+  return holderOfFile(supervisorLock);
+}
+
+/** Who has locked a file; 0 if it has no pid in this pid namespace; null: nobody. */
+export function holderOfFile(path: string): number | null {
   let fd: number;
   try {
-    fd = openSync(supervisorLock, O_RDONLY | O_NOFOLLOW);
+    fd = openSync(path, O_RDONLY | O_NOFOLLOW);
   } catch (cause) {
     if (["ENOENT", "ENOTDIR"].includes(errorCode(cause))) return null;
-    throw fileFault(cause, supervisorLock);
+    throw fileFault(cause, path);
   }
   try {
     return lockHolder(fd);
