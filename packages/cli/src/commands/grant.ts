@@ -220,9 +220,9 @@ async function give(
       );
     await register(bus, chain, verdict.scope);
     const { minimum, scope } = verdict;
-    const { trust } = await bus.call("trust.own", {});
-    const warnings = [...warningsFor(to, scope), ...postureWarning(minimum, trust)];
-    return { chain, effective: scope, warnings };
+    const unmet =
+      minimum.posture === 0 ? [] : postureWarning(minimum, (await bus.call("trust.own", {})).trust);
+    return { chain, effective: scope, warnings: [...warningsFor(to, scope), ...unmet] };
   } catch (cause) {
     if (cause instanceof AuthorityError) throw new Fault("usage", cause.message, LIMITS);
     throw cause;
