@@ -51,6 +51,12 @@ export type Asking = {
   readonly trusted: Minimum;
 };
 
+/** A call of which is known what it is about, and not yet how it is made. */
+type Wanted = Omit<Asking, "executable" | "trusted">;
+
+/** Links of the longest living chain of grants, by the delegatee's id. */
+export type Depths = ReadonlyMap<string, number>;
+
 /** Grants that allow a call together. */
 export type Drawing = {
   /** Whether one of them covers a name, which is then drawn on. */
@@ -114,7 +120,7 @@ export class GrantBook {
   #trust: Trust;
   #ended: Ended[] = [];
   /** Null: some grant has come or ended since it was found out. */
-  #depths: ReadonlyMap<string, number> | null = null;
+  #depths: Depths | null = null;
 
   /** An empty book. */
   constructor(options: BookOptions, trust: Trust, now: Now, ledger = new Ledger(options, now)) {
@@ -174,7 +180,7 @@ export class GrantBook {
   }
 
   /** Links of the longest living chain of each delegatee; the same map until one changes. */
-  depths(now: Now): ReadonlyMap<string, number> {
+  depths(now: Now): Depths {
     this.#settle(now);
     if (this.#depths !== null) return this.#depths;
     const depths = new Map<string, number>();
@@ -243,7 +249,7 @@ export class GrantBook {
   }
 
   /** Whether it matters to the answer to a call which program its caller runs. */
-  demandsProgram(asking: Omit<Asking, "executable" | "trusted">, now: Now): boolean {
+  demandsProgram(asking: Wanted, now: Now): boolean {
     const { capability, names } = asking;
     const able = this.#able(asking, now);
     if (able === null || typeof able === "string") return false;
@@ -267,10 +273,7 @@ export class GrantBook {
   }
 
   /** The caller's grants that allow such calls, by whatever program. */
-  #able(
-    asking: Omit<Asking, "executable" | "trusted">,
-    now: Now,
-  ): readonly Entry[] | Reason | null {
+  #able(asking: Wanted, now: Now): readonly Entry[] | Reason | null {
     this.#settle(now);
     const { caller } = asking;
     const held = this.#byDelegatee.of(caller);

@@ -1,4 +1,11 @@
-export { GrantBook, type Asking, type BookOptions, type Drawing, type Held } from "./book.ts";
+export {
+  GrantBook,
+  type Asking,
+  type BookOptions,
+  type Depths,
+  type Drawing,
+  type Held,
+} from "./book.ts";
 export {
   commandAllowed,
   commandDigests,

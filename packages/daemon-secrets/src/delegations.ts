@@ -1,14 +1,15 @@
+import type { Depths } from "@sesame/core-authority";
 import type { BusClient } from "@sesame/core-ipc/client";
 import { limits, type Log } from "@sesame/core-types";
 
 /** The bus host passes it on within a tick of its own: together, well within a second. */
 const TELL_EVERY_MS = 250;
-const NOTHING: ReadonlyMap<string, number> = new Map();
+const NOTHING: Depths = new Map();
 
 type Change = { readonly identity: string; readonly links: number };
 
 export type DelegationsOptions = {
-  readonly depths: () => ReadonlyMap<string, number>;
+  readonly depths: () => Depths;
   /** The connection to the bus; null while there is none. */
   readonly bus: () => Pick<BusClient, "call"> | null;
   readonly log: Log;
@@ -20,7 +21,7 @@ export class Delegations {
   readonly #timer: NodeJS.Timeout;
   #bus: Pick<BusClient, "call"> | null = null;
   /** What has been said over this connection. */
-  #told: ReadonlyMap<string, number> = NOTHING;
+  #told: Depths = NOTHING;
   #telling = false;
 
   constructor(options: DelegationsOptions) {
@@ -58,10 +59,7 @@ async function tell(bus: Pick<BusClient, "call">, changes: readonly Change[]): P
     await bus.call("trust.delegations", { depths: changes.slice(at, at + limits.MAX_DEPTHS) });
 }
 
-function changesOf(
-  before: ReadonlyMap<string, number>,
-  after: ReadonlyMap<string, number>,
-): Change[] {
+function changesOf(before: Depths, after: Depths): Change[] {
   const gone = [...before.keys()].filter((identity) => !after.has(identity));
   const other = [...after].filter(([identity, links]) => before.get(identity) !== links);
   return [

@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { randomFillSync } from "node:crypto";
+import type { Depths } from "@sesame/core-authority";
 import type { Suite } from "@sesame/core-crypto";
 import {
   BUS_HOST,
@@ -54,9 +55,6 @@ export type Incident = {
   readonly name: string | null;
   readonly session: Uint8Array | null;
 };
-
-/** Links of the longest chain of grants in a ledger, by the delegatee's id. */
-type Depths = ReadonlyMap<string, number>;
 
 export type BusServerOptions = {
   readonly suite: Suite;
@@ -218,12 +216,14 @@ export class BusServer {
    * @param outcome - why it ends if it is not blocked
    */
   reregister(outcome: typeof REVOKED | typeof PANICKED = REVOKED): void {
+    const ledgers = this.#ledgers();
     for (const connection of this.#connections.values()) {
       const { sender, key } = connection;
       if (sender === null || key === null) continue;
       const { session } = sender;
       const identity = this.#options.registry.byKey(key);
-      const now = { ...partyOf(identity, session), trust: this.#trust(identity, connection.peer) };
+      const trust = this.#trust(identity, connection.peer, ledgers);
+      const now = { ...partyOf(identity, session), trust };
       const same = sameIdentity(sender, now);
       const isBlocked = this.#isBlocked(key, identity);
       if (!isBlocked && (same || sender.name === null)) {
@@ -494,14 +494,14 @@ export class BusServer {
   }
 
   /** From evidence only; nothing here comes from what the client says. */
-  #trust(identity: Identity | null, { certain }: Peer): Trust {
+  #trust(identity: Identity | null, { certain }: Peer, ledgers = this.#ledgers()): Trust {
     if (identity === null) return { ...NO_TRUST, posture: this.#posture };
     return {
       authentication: certain ? "key-and-pid" : "key",
       exposure: "local",
       posture: this.#posture,
       authorizedAt: seconds(this.#options.clock),
-      delegation: deepest(this.#ledgers(), identity),
+      delegation: deepest(ledgers, identity),
     };
   }
 

@@ -2,6 +2,7 @@ import {
   AuthorityError,
   GrantBook,
   type Asking,
+  type Depths,
   type Ending,
   type Held,
   type Now,
@@ -53,7 +54,7 @@ export type GrantKeeperOptions = {
 const TICK_MS = 1_000;
 /** Heartbeats are stored no more often than this. */
 const BEATS_EVERY_MS = 10_000;
-const NO_DEPTHS: ReadonlyMap<string, number> = new Map();
+const NO_DEPTHS: Depths = new Map();
 /** Ends that one call puts on record. */
 const RECORDS = 1_024;
 
@@ -108,7 +109,7 @@ export class GrantKeeper implements Grants {
   }
 
   /** As of the book; none while its state is damaged. */
-  depths(): ReadonlyMap<string, number> {
+  depths(): Depths {
     return this.#book?.depths(this.#options.now()) ?? NO_DEPTHS;
   }
 
