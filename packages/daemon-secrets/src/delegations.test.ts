@@ -10,6 +10,8 @@ type Told = Params<"trust.delegations">["depths"];
 class Host {
   readonly known = new Map<string, number>();
   messages = 0;
+  /** It answers too late: what it was told it has. */
+  isLate = false;
   failing = false;
 
   readonly call = (_: string, { depths }: { depths: Told }): Promise<never> => {
@@ -18,6 +20,7 @@ class Host {
     for (const { identity, links } of depths)
       if (links === 0) this.known.delete(identity);
       else this.known.set(identity, links);
+    if (this.isLate) return Promise.reject(new Error("deadline-passed"));
     return Promise.resolve({} as never);
   };
 }
@@ -77,6 +80,24 @@ test("[TRUST-6] what did not get through is told again", async (t) => {
   await tick();
   assert.deepEqual(host.known, new Map());
   host.failing = false;
+  await tick();
+  assert.deepEqual(host.known, here.depths);
+});
+
+test("[TRUST-6] what got through without an answer is taken back when it is over", async (t) => {
+  const { here, tick } = start(t);
+  const host = here.bus;
+  assert.ok(host !== null);
+  here.depths = new Map([["bot", 1]]);
+  await tick();
+  host.isLate = true;
+  here.depths = new Map([
+    ["bot", 1],
+    ["ci", 2],
+  ]);
+  await tick();
+  host.isLate = false;
+  here.depths = new Map([["bot", 1]]);
   await tick();
   assert.deepEqual(host.known, here.depths);
 });

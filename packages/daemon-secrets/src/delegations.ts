@@ -5,6 +5,8 @@ import { limits, type Log } from "@sesame/core-types";
 /** The bus host passes it on within a tick of its own: together, well within a second. */
 const TELL_EVERY_MS = 250;
 const NOTHING: Depths = new Map();
+/** What the bus host has of an identity, if it did not say: no depth is this. */
+const UNKNOWN = -1;
 
 type Change = { readonly identity: string; readonly links: number };
 
@@ -40,13 +42,15 @@ export class Delegations {
     if (bus !== this.#bus) this.#told = NOTHING;
     this.#bus = bus;
     const present = depths();
-    if (present === this.#told) return;
+    const told = this.#told;
+    if (present === told) return;
     this.#telling = true;
     try {
-      await tell(bus, changesOf(this.#told, present));
+      await tell(bus, changesOf(told, present));
       this.#told = present;
     } catch (cause) {
-      // It is said again: a depth is a fact, not a step.
+      // Some of it may have got through: all of it is said again, or taken back.
+      this.#told = new Map([...told.keys(), ...present.keys()].map((id) => [id, UNKNOWN]));
       log("info", "delegations not told", { reason: String(cause) });
     } finally {
       this.#telling = false;

@@ -140,8 +140,15 @@ export const SECRETS_KEPT: readonly Row[] = [
     {
       title: "[TRUST-6] what did not get through is told again",
       defence: "a lost message hides no delegation from the bus",
-      from: "      await tell(bus, changesOf(this.#told, present));\n      this.#told = present;",
-      to: "      const before = this.#told;\n      this.#told = present;\n      await tell(bus, changesOf(before, present));",
+      from: "      await tell(bus, changesOf(told, present));\n      this.#told = present;",
+      to: "      this.#told = present;\n      await tell(bus, changesOf(told, present));",
+      also: [
+        {
+          file: "packages/daemon-secrets/src/delegations.ts",
+          from: "      this.#told = new Map([...told.keys(), ...present.keys()].map((id) => [id, UNKNOWN]));\n",
+          to: "",
+        },
+      ],
     },
   ]),
   ...rows(...at("root-proof"), [
